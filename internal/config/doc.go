@@ -1,0 +1,28 @@
+// Package config reads the settings of the server: $CODEX_HOME/config.toml, the
+// profile that it selects, -c overrides of the command line, and the config
+// member of thread/start.
+//
+// [Load] never fails. What cannot be read becomes a [Problem] with the place in
+// the file, and all other settings hold. The one exception to "the rest holds"
+// are the settings that restrict: which workspace may log in, how, and what
+// commands may do. Where such a setting cannot be read, or may stand in a part
+// of the file that cannot be read, its [Restricted] carries an error, and
+// whoever acts on the setting refuses instead of acting without it.
+//
+// # Order
+//
+// From weak to strong: built-in default, top level of the file, selected
+// profile, -c overrides, thread/start overrides. The reference lets a profile
+// win over an override of the same key; here the more explicit word wins.
+//
+// # Files
+//
+// parse.go turns TOML into a tree that knows byte positions (tree.go) and goes
+// on after syntax errors (resync.go). override.go turns overrides into such
+// trees. reader.go takes typed values out of the layers, restrict.go those that
+// restrict, provider.go the model providers; load.go puts all together.
+//
+// The package knows neither threads nor accounts and keeps no state: a [Config]
+// is immutable and safe for concurrent use. Problems and errors name keys and
+// places, never values, because a value may be a secret.
+package config

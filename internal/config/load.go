@@ -1,0 +1,326 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"app-server/protocol"
+)
+
+// fileName is the settings file in the server's folder.
+const fileName = "config.toml"
+
+// maxFileBytes bounds the settings file. A larger one is a mistake, and reading
+// it would delay the start.
+const maxFileBytes = 4 << 20
+
+// defaultProjectDocBytes is how much of the AGENTS.md files reaches the model.
+const defaultProjectDocBytes = 32 << 10
+
+// maxProjectDocBytes bounds what may be configured.
+const maxProjectDocBytes = 64 << 20
+
+// defaultChatGPTBaseURL is where ChatGPT sign-ins are served.
+const defaultChatGPTBaseURL = "https://chatgpt.com/backend-api"
+
+// Options say where settings come from.
+type Options struct {
+	// Home is the absolute path of $CODEX_HOME.
+	Home string
+	// Overrides are -c arguments, "key=value": a dotted key, and a TOML value
+	// or a plain text.
+	Overrides []string
+	// Cwd is the folder that relative paths of overrides start at.
+	Cwd string
+	// Getenv looks up the user's home for paths with ~. Nil: none is known.
+	Getenv func(string) string
+}
+
+// Config is the settings in force. It is immutable. Texts that are not set are
+// empty, as are the enums.
+type Config struct {
+	Home     string
+	Problems []Problem
+
+	Model string
+	// ModelProvider is an id; Providers may lack it, which is a problem and
+	// makes thread/start refuse.
+	ModelProvider string
+	Providers     map[string]Provider
+	Profile       string
+
+	ApprovalPolicy        Restricted[protocol.ApprovalPolicy]
+	SandboxMode           Restricted[protocol.SandboxMode]
+	SandboxWorkspaceWrite Restricted[WorkspaceWrite]
+	ForcedWorkspaces      Restricted[[]string]
+	ForcedLoginMethod     Restricted[string]
+
+	// CLIAuthCredentialsStore is file, keyring, auto or ephemeral.
+	CLIAuthCredentialsStore string
+	// ChatGPTBaseURL and OpenAIBaseURL have no trailing slash. OpenAIBaseURL is
+	// empty unless configured.
+	ChatGPTBaseURL, OpenAIBaseURL string
+
+	ModelReasoningEffort  protocol.ReasoningEffort
+	ModelReasoningSummary protocol.ReasoningSummary
+	ModelVerbosity        protocol.Verbosity
+	ServiceTier           protocol.ServiceTier
+	Personality           protocol.Personality
+	ApprovalsReviewer     protocol.ApprovalsReviewer
+
+	// ModelContextWindow and ModelAutoCompactTokenLimit are tokens, above 0.
+	ModelContextWindow, ModelAutoCompactTokenLimit *int64
+
+	Instructions, DeveloperInstructions string
+	// ModelInstructionsFile is an absolute path.
+	ModelInstructionsFile string
+
+	ProjectDocMaxBytes          int
+	ProjectDocFallbackFilenames []string
+
+	// Features are the feature flags, unknown ones included.
+	Features map[string]bool
+
+	HideAgentReasoning, ShowRawAgentReasoning bool
+
+	layers layers
+}
+
+// layers is what a Config was made from, kept for [Config.With].
+type layers struct {
+	options Options
+	file    *node
+	source  *source
+	// over holds all overrides, weakest first.
+	over *node
+	// found are the problems of reading the layers themselves.
+	found []Problem
+}
+
+// Load reads the settings. It never fails: what could not be read is in
+// Problems, and in the Err of the settings that restrict.
+func Load(o Options) *Config {
+	l := layers{options: o, source: &source{name: filepath.Join(o.Home, fileName), dir: o.Home, broken: -1}}
+	l.file, l.found = readFile(l.source)
+	over, problems := parseFlags(o.Overrides, o.Cwd)
+	l.over = over
+	l.found = append(l.found, problems...)
+	return decode(l)
+}
+
+// readFile reads the settings file. One that is not there is an empty one; one
+// that cannot be read hides all restrictions.
+func readFile(src *source) (*node, []Problem) {
+	data, err := readBounded(src.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return newTable(src), nil
+	}
+	if err != nil {
+		what := err.Error()
+		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+			what = pe.Err.Error()
+		}
+		p := src.problem(span{}, "", "The file config.toml could not be read.", what)
+		src.broken, src.reason = 0, &p
+		return newTable(src), []Problem{p}
+	}
+	src.data = data
+	return parseFile(src)
+}
+
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	// A pipe or device could block or never end.
+	if st, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !st.Mode().IsRegular() {
+		return nil, errors.New("this is no regular file")
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err == nil && len(data) > maxFileBytes {
+		err = fmt.Errorf("the file is larger than %d bytes", maxFileBytes)
+	}
+	// The mark that some editors put in front is no part of the text.
+	if len(data) >= 3 && string(data[:3]) == "\xef\xbb\xbf" {
+		data = data[3:]
+	}
+	if data == nil {
+		data = []byte{}
+	}
+	return data, err
+}
+
+// With returns the settings with overrides laid on them, those of thread/start:
+// keys may be dotted, values are JSON, decoded or as jsontext.Value. null says
+// nothing. An error names the key that cannot be used; c is never changed.
+// Settings that govern the whole process are refused.
+func (c *Config) With(overrides map[string]any) (*Config, error) {
+	if len(overrides) == 0 {
+		return c, nil
+	}
+	tree, err := parseThread(overrides, c.layers.options.Cwd)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range [...]string{keyWorkspaces, keyLoginMethod} {
+		if tree.get(name) != nil {
+			return nil, fmt.Errorf("config override %q: this setting holds for the whole server and cannot be set for a thread", name)
+		}
+	}
+	l := c.layers
+	l.over = overlay(l.over, tree)
+	out := decode(l)
+	for _, p := range out.Problems {
+		if p.thread() {
+			return nil, fmt.Errorf("config override %q cannot be used: %s", p.Key, p.Details)
+		}
+	}
+	return out, nil
+}
+
+// WithJSON is [Config.With] for values as they came.
+func (c *Config) WithJSON(overrides map[string]jsontext.Value) (*Config, error) {
+	m := make(map[string]any, len(overrides))
+	for key, v := range overrides {
+		m[key] = v
+	}
+	return c.With(m)
+}
+
+// String keeps a printed Config free of what the file holds.
+func (c *Config) String() string { return "config of " + c.Home }
+
+// decode makes a Config of its layers.
+func decode(l layers) *Config {
+	r := &reader{
+		base: overlay(l.file, l.over), over: l.over, file: l.source,
+		userHome: userHome(l.options.Getenv),
+		problems: append([]Problem(nil), l.found...),
+	}
+	c := &Config{Home: l.options.Home, layers: l}
+	c.Profile = r.selectProfile()
+
+	c.ForcedWorkspaces = r.workspaces()
+	c.ForcedLoginMethod = r.loginMethod()
+	c.SandboxMode = r.sandboxMode()
+	c.ApprovalPolicy = r.approvalPolicy()
+	c.SandboxWorkspaceWrite = r.workspaceWrite()
+
+	c.Model = r.text("model", "")
+	c.Providers = r.providers()
+	c.OpenAIBaseURL = c.Providers[ProviderOpenAI].BaseURL
+	c.ModelProvider = r.modelProvider(c.Providers)
+
+	n, key := r.lookup("chatgpt_base_url")
+	c.ChatGPTBaseURL, _ = r.webURL(n, key, defaultChatGPTBaseURL)
+	c.CLIAuthCredentialsStore = r.store()
+
+	c.ModelReasoningEffort = enum[protocol.ReasoningEffort](r, "model_reasoning_effort", "none, minimal, low, medium, high, xhigh", "")
+	c.ModelReasoningSummary = enum[protocol.ReasoningSummary](r, "model_reasoning_summary", "auto, concise, detailed, none", "")
+	c.ModelVerbosity = enum[protocol.Verbosity](r, "model_verbosity", "low, medium, high", "")
+	c.ServiceTier = enum[protocol.ServiceTier](r, "service_tier", "fast, flex", "")
+	c.Personality = enum[protocol.Personality](r, "personality", "none, friendly, pragmatic", "")
+	c.ApprovalsReviewer = enum(r, "approvals_reviewer", "user, auto_review, guardian_subagent", protocol.ReviewerUser)
+
+	c.ModelContextWindow = r.positive("model_context_window")
+	c.ModelAutoCompactTokenLimit = r.positive("model_auto_compact_token_limit")
+
+	c.Instructions = r.text("instructions", "")
+	c.DeveloperInstructions = r.text("developer_instructions", "")
+	if n, key := r.lookup("model_instructions_file"); n != nil {
+		c.ModelInstructionsFile = r.path(n, r.textOf(n, key, ""))
+	}
+	c.ProjectDocMaxBytes = int(r.count(r.base.get("project_doc_max_bytes"), "project_doc_max_bytes", defaultProjectDocBytes, maxProjectDocBytes))
+	c.ProjectDocFallbackFilenames, _ = r.texts(r.base.get("project_doc_fallback_filenames"), "project_doc_fallback_filenames")
+
+	c.Features = r.features()
+	c.HideAgentReasoning = r.boolean("hide_agent_reasoning")
+	c.ShowRawAgentReasoning = r.boolean("show_raw_agent_reasoning")
+	c.Problems = r.problems
+	return c
+}
+
+// selectProfile finds the profile that the settings name.
+func (r *reader) selectProfile() string {
+	n := r.base.get(keyProfile)
+	name := r.textOf(n, keyProfile, "")
+	if n == nil || n.kind != kindText {
+		return ""
+	}
+	p := r.base.get("profiles").get(name)
+	if p == nil || p.kind != kindTable {
+		r.wrong(n, keyProfile, noSuchProfile)
+		return name
+	}
+	r.prof, r.profile = p, name
+	return name
+}
+
+// modelProvider reads model_provider. One that is not defined is a problem
+// here and an error of whoever starts a thread with it.
+func (r *reader) modelProvider(known map[string]Provider) string {
+	n, key := r.lookup("model_provider")
+	id := r.textOf(n, key, ProviderOpenAI)
+	if _, ok := known[id]; !ok {
+		r.wrong(n, key, "this names no provider")
+	}
+	return id
+}
+
+// store reads cli_auth_credentials_store.
+func (r *reader) store() string {
+	const key, fallback = "cli_auth_credentials_store", "file"
+	n := r.base.get(key)
+	switch s := r.textOf(n, key, fallback); s {
+	case "file", "keyring", "auto", "ephemeral":
+		return s
+	}
+	r.wrong(n, key, "this is none of file, keyring, auto, ephemeral")
+	return fallback
+}
+
+// features reads the feature flags of all layers.
+func (r *reader) features() map[string]bool {
+	const key = "features"
+	out := map[string]bool{}
+	add := func(t *node, key string) {
+		if t == nil {
+			return
+		}
+		if t.kind != kindTable {
+			r.wrong(t, key, "a table of flags")
+			return
+		}
+		for _, name := range t.names {
+			n := t.members[name]
+			if n.kind != kindBool {
+				r.wrong(n, key+"."+joinKey(name), "true or false")
+				continue
+			}
+			out[name] = n.flag
+		}
+	}
+	add(r.base.get(key), key)
+	if r.prof != nil {
+		add(r.prof.get(key), joinKey("profiles", r.profile)+"."+key)
+		// An override wins over the profile; what is wrong in it is told already.
+		if over := r.over.get(key); over != nil && over.kind == kindTable {
+			for _, name := range over.names {
+				if n := over.members[name]; n.kind == kindBool {
+					out[name] = n.flag
+				}
+			}
+		}
+	}
+	return out
+}

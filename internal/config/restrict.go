@@ -1,0 +1,354 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"app-server/protocol"
+)
+
+// Restricted is a setting that restricts. Err says why it could not be read;
+// then logins or turns that it governs are refused, and Value means nothing.
+// Set is whether the setting is there.
+type Restricted[T any] struct {
+	Value T
+	Set   bool
+	Err   error
+}
+
+// WorkspaceWrite is what the sandbox mode workspace-write allows. WritableRoots
+// are absolute paths.
+type WorkspaceWrite struct {
+	WritableRoots       []string
+	NetworkAccess       bool
+	ExcludeTmpdirEnvVar bool
+	ExcludeSlashTmp     bool
+}
+
+// Names of the settings that restrict.
+const (
+	keyWorkspaces     = "forced_chatgpt_workspace_id"
+	keyLoginMethod    = "forced_login_method"
+	keySandboxMode    = "sandbox_mode"
+	keyApprovalPolicy = "approval_policy"
+	keyWorkspaceWrite = "sandbox_workspace_write"
+	keyProfile        = "profile"
+)
+
+// restrictions are the settings that a malformed override may be about. A
+// profile counts because it may hold others.
+var restrictions = [...]string{keyWorkspaces, keyLoginMethod, keySandboxMode, keyApprovalPolicy, keyWorkspaceWrite, keyProfile}
+
+// unreadable is the error of a Restricted for a problem.
+func unreadable(name string, p Problem) error {
+	return fmt.Errorf("the setting %s could not be read: %s", name, p.Details)
+}
+
+// hidden is the error of a restriction that may stand in a part of the file
+// that could not be read.
+func hidden(name string, s *source) error {
+	return fmt.Errorf("the setting %s may stand in a part of the configuration that could not be read: %s", name, s.reason.Details)
+}
+
+// sure reports whether a value is what its source says beyond doubt.
+func sure(n *node) bool {
+	return !n.unsure && (n.src.broken < 0 || n.at.from < n.src.broken)
+}
+
+// gone reports whether what table lacks is absent beyond doubt. A nil table is
+// one that was not found.
+func (r *reader) gone(table *node) bool {
+	return r.file.broken < 0 || table != nil && table.closed
+}
+
+// restricted finds a restriction. Exactly one of node and error is set, or
+// neither where the setting is absent beyond doubt.
+func (r *reader) restricted(name string, in scope) (*node, string, error) {
+	if n := r.over.get(name); n != nil {
+		return r.base.get(name), name, nil
+	}
+	if in == profileToo {
+		if err := r.profileDoubt(name); err != nil {
+			return nil, name, err
+		}
+		if n := r.prof.get(name); n != nil {
+			return r.certain(n, name, joinKey("profiles", r.profile, name))
+		}
+		if r.prof != nil && !r.gone(r.prof) {
+			return nil, name, hidden(name, r.file)
+		}
+	}
+	if n := r.base.get(name); n != nil {
+		return r.certain(n, name, name)
+	}
+	if !r.gone(r.base) {
+		return nil, name, hidden(name, r.file)
+	}
+	return nil, name, nil
+}
+
+func (r *reader) certain(n *node, name, key string) (*node, string, error) {
+	switch {
+	case sure(n):
+		return n, key, nil
+	case n.unsure:
+		return nil, key, fmt.Errorf("the setting %s stands twice in %s", name, n.src.name)
+	}
+	return nil, key, hidden(name, n.src)
+}
+
+// scope says where a restriction may stand.
+type scope int
+
+const (
+	topLevel scope = iota
+	profileToo
+)
+
+// profileDoubt returns an error where it is not known which profile, if any,
+// is selected: that profile may restrict.
+func (r *reader) profileDoubt(name string) error {
+	n := r.base.get(keyProfile)
+	if n == nil {
+		if !r.gone(r.base) && (r.file.data == nil || mentionsProfile(r.file.data[r.file.broken:])) {
+			return hidden(name, r.file)
+		}
+		return nil
+	}
+	if !sure(n) {
+		_, _, err := r.certain(n, name, keyProfile)
+		return err
+	}
+	if n.kind != kindText {
+		return unreadable(name, r.describe(n, keyProfile, "a text"))
+	}
+	if r.prof == nil {
+		if r.file.broken >= 0 {
+			return hidden(name, r.file)
+		}
+		return unreadable(name, r.describe(n, keyProfile, noSuchProfile))
+	}
+	if !sure(r.prof) && r.prof.unsure {
+		return fmt.Errorf("the setting %s may stand in the selected profile, which stands twice in %s", name, r.prof.src.name)
+	}
+	return nil
+}
+
+// mentionsProfile reports whether a text may hold the key profile: the word
+// itself, or an escape that could spell it.
+func mentionsProfile(b []byte) bool {
+	return regexp.MustCompile(`\bprofile\b|\\[uUx]`).Match(b)
+}
+
+// noSuchProfile is what is wrong with a profile that is not there.
+const noSuchProfile = "this names no profile"
+
+// workspaces reads forced_chatgpt_workspace_id: a text or a list of texts.
+// Something that names no workspace is an error, since it may be a slip.
+func (r *reader) workspaces() (out Restricted[[]string]) {
+	n, key, err := r.restricted(keyWorkspaces, topLevel)
+	if n == nil {
+		out.Err = err
+		return out
+	}
+	refuse := func(n *node, want string) Restricted[[]string] {
+		p := r.describe(n, key, want)
+		r.problems = append(r.problems, p)
+		return Restricted[[]string]{Err: unreadable(key, p)}
+	}
+	items := n.items
+	switch n.kind {
+	case kindText:
+		items = []*node{n}
+	case kindList:
+	default:
+		return refuse(n, "a text or a list of texts")
+	}
+	if len(items) == 0 {
+		return refuse(n, "this list names no workspace; leave the setting out to allow every workspace")
+	}
+	for _, item := range items {
+		if item.kind != kindText {
+			return refuse(item, "a text or a list of texts")
+		}
+		id := strings.TrimSpace(item.text)
+		if id == "" {
+			return refuse(item, "this text names no workspace; leave the setting out to allow every workspace")
+		}
+		out.Value = append(out.Value, id)
+	}
+	out.Set = true
+	return out
+}
+
+// loginMethod reads forced_login_method.
+func (r *reader) loginMethod() Restricted[string] {
+	return restrictedText(r, keyLoginMethod, topLevel, "chatgpt, api", func(s string) (string, bool) {
+		return s, s == "chatgpt" || s == "api"
+	})
+}
+
+// sandboxMode reads sandbox_mode.
+func (r *reader) sandboxMode() Restricted[protocol.SandboxMode] {
+	return restrictedText(r, keySandboxMode, profileToo, "read-only, workspace-write, danger-full-access", func(s string) (m protocol.SandboxMode, ok bool) {
+		return m, m.UnmarshalText([]byte(s)) == nil
+	})
+}
+
+// restrictedText reads a restriction that is one of a few texts.
+func restrictedText[T any](r *reader, name string, in scope, want string, parse func(string) (T, bool)) (out Restricted[T]) {
+	n, key, err := r.restricted(name, in)
+	if n == nil {
+		out.Err = err
+		return out
+	}
+	complaint := "one of " + want
+	if n.kind == kindText {
+		if v, ok := parse(n.text); ok {
+			return Restricted[T]{Value: v, Set: true}
+		}
+		complaint = "this is none of " + want
+	}
+	p := r.describe(n, key, complaint)
+	r.problems = append(r.problems, p)
+	out.Err = unreadable(name, p)
+	return out
+}
+
+// approvalPolicy reads approval_policy: a text, or a table with the one member
+// granular.
+func (r *reader) approvalPolicy() (out Restricted[protocol.ApprovalPolicy]) {
+	const want = "untrusted, on-failure, on-request, never or a table granular"
+	n, key, err := r.restricted(keyApprovalPolicy, profileToo)
+	if n == nil {
+		out.Err = err
+		return out
+	}
+	refuse := func(n *node, key, want string) Restricted[protocol.ApprovalPolicy] {
+		p := r.describe(n, key, want)
+		r.problems = append(r.problems, p)
+		return Restricted[protocol.ApprovalPolicy]{Err: unreadable(keyApprovalPolicy, p)}
+	}
+	if n.kind == kindText {
+		if out.Value.Mode.UnmarshalText([]byte(n.text)) != nil {
+			return refuse(n, key, "this is none of "+want)
+		}
+		out.Set = true
+		return out
+	}
+	g := n.get("granular")
+	if g == nil || len(n.names) != 1 {
+		return refuse(n, key, "one of "+want)
+	}
+	key += ".granular"
+	if g.kind != kindTable || g.unsure {
+		return refuse(g, key, "a table that stands once")
+	}
+	var gran protocol.GranularApproval
+	for _, part := range []struct {
+		name     string
+		into     *bool
+		required presence
+	}{
+		{"sandbox_approval", &gran.SandboxApproval, mustBeThere},
+		{"rules", &gran.Rules, mustBeThere},
+		{"mcp_elicitations", &gran.MCPElicitations, mustBeThere},
+		{"skill_approval", &gran.SkillApproval, mayLack},
+		{"request_permissions", &gran.RequestPermissions, mayLack},
+	} {
+		m := g.get(part.name)
+		switch {
+		case m == nil && (part.required == mustBeThere || g.src.isFile() && !r.gone(g)):
+			return refuse(g, key, "this lacks the member "+part.name)
+		case m == nil:
+			continue
+		case m.unsure || m.src.isFile() && !sure(m):
+			return refuse(m, key+"."+part.name, "this value is not certain")
+		case m.kind != kindBool:
+			return refuse(m, key+"."+part.name, "true or false")
+		}
+		*part.into = m.flag
+	}
+	out.Value = protocol.ApprovalPolicy{Mode: protocol.ApprovalGranular, Granular: &gran}
+	out.Set = true
+	return out
+}
+
+// presence says whether a member may be missing.
+type presence int
+
+const (
+	mayLack presence = iota
+	mustBeThere
+)
+
+// workspaceWrite reads sandbox_workspace_write. One part that cannot be read
+// makes the whole an error, since its default may allow more.
+func (r *reader) workspaceWrite() (out Restricted[WorkspaceWrite]) {
+	t := r.base.get(keyWorkspaceWrite)
+	if t == nil {
+		if !r.gone(r.base) || r.file.broken >= 0 {
+			// The table may stand anywhere.
+			out.Err = hidden(keyWorkspaceWrite, r.file)
+		}
+		return out
+	}
+	for _, n := range []*node{t, t.hides} {
+		if n != nil && n.kind != kindTable {
+			p := r.describe(n, keyWorkspaceWrite, "a table")
+			r.problems = append(r.problems, p)
+			out.Err = unreadable(keyWorkspaceWrite, p)
+			return out
+		}
+	}
+	out.Set = true
+	var errs []error
+	if t.unsure {
+		_, _, err := r.certain(t, keyWorkspaceWrite, keyWorkspaceWrite)
+		errs = append(errs, err)
+	}
+	// part finds one part; it is nil where the part is absent or not usable.
+	part := func(name string) *node {
+		full := keyWorkspaceWrite + "." + name
+		n := t.get(name)
+		switch {
+		case n == nil && !r.gone(t):
+			errs = append(errs, hidden(full, r.file))
+		case n != nil && !sure(n):
+			_, _, err := r.certain(n, full, full)
+			errs = append(errs, err)
+		default:
+			return n
+		}
+		return nil
+	}
+	flag := func(name string) bool {
+		n := part(name)
+		if n == nil {
+			return false
+		}
+		if n.kind != kindBool {
+			p := r.describe(n, keyWorkspaceWrite+"."+name, "true or false")
+			r.problems = append(r.problems, p)
+			errs = append(errs, unreadable(p.Key, p))
+		}
+		return n.flag
+	}
+	out.Value.NetworkAccess = flag("network_access")
+	out.Value.ExcludeTmpdirEnvVar = flag("exclude_tmpdir_env_var")
+	out.Value.ExcludeSlashTmp = flag("exclude_slash_tmp")
+	if n := part("writable_roots"); n != nil {
+		key := keyWorkspaceWrite + ".writable_roots"
+		roots, ok := r.texts(n, key)
+		if !ok {
+			errs = append(errs, unreadable(key, r.problems[len(r.problems)-1]))
+		}
+		for _, root := range roots {
+			out.Value.WritableRoots = append(out.Value.WritableRoots, r.path(n, root))
+		}
+	}
+	out.Err = errors.Join(errs...)
+	return out
+}
