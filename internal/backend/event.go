@@ -1,0 +1,420 @@
+package backend
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// EventKind says which fields of an [Event] are filled.
+type EventKind int
+
+// Kinds of events, in the order in which a stream may send them.
+const (
+	// EventStarted: the headers are in. Limits, if the backend sent any.
+	EventStarted EventKind = iota + 1
+	// EventItemAdded: an output item begins. Item, ItemID, Index (output_index).
+	EventItemAdded
+	// EventItemDone: an output item is whole. Item, ItemID, Index.
+	EventItemDone
+	// EventTextDelta: a piece of a message. Delta, ItemID, Index (content_index).
+	EventTextDelta
+	// EventSummaryPartAdded: a part of a reasoning summary begins. ItemID, Index
+	// (summary_index).
+	EventSummaryPartAdded
+	// EventSummaryDelta: a piece of it. Delta, ItemID, Index.
+	EventSummaryDelta
+	// EventReasoningDelta: a piece of the reasoning itself. Delta, ItemID, Index
+	// (content_index).
+	EventReasoningDelta
+	// EventCompleted: the response is whole. Response. Nothing comes after it.
+	EventCompleted
+)
+
+// Event is one step of a stream.
+type Event struct {
+	Kind EventKind
+	// ItemID is the backend's id of the item; empty where it sent none.
+	ItemID string
+	Delta  string
+	Index  int
+	// Item is the output item as it came, valid JSON that is the caller's own.
+	Item     jsontext.Value
+	Response *Completed
+	Limits   *RateLimits
+}
+
+// Completed is the end of a response.
+type Completed struct {
+	ID string
+	// Usage is nil where the backend told none.
+	Usage *Usage
+}
+
+// Usage counts tokens.
+type Usage struct{ Input, CachedInput, Output, ReasoningOutput, Total int64 }
+
+// deltaKind maps the events that come by the thousand.
+func deltaKind(name string) EventKind {
+	switch name {
+	case "response.output_text.delta":
+		return EventTextDelta
+	case "response.reasoning_summary_text.delta":
+		return EventSummaryDelta
+	case "response.reasoning_text.delta":
+		return EventReasoningDelta
+	}
+	return 0
+}
+
+// decodeEvent reads one event's data. Its kind is 0 for events that are
+// unknown, of no interest or not readable; those are skipped. A failure that
+// the event tells of comes as an error.
+func decodeEvent(data string, secrets redactor, now time.Time) (Event, *Error) {
+	if e, ok := decodeDelta(data); ok {
+		return e, nil
+	}
+	return decodeAny(data, secrets, now)
+}
+
+// decodeDelta reads a delta event without building a tree or checking what
+// nobody asks for: strings are parts of data unless they have escapes. It
+// takes flat objects only and leaves all others, the odd and the broken ones
+// included, to decodeAny; the two agree on what both take (FuzzDecodeEvent).
+func decodeDelta(data string) (Event, bool) {
+	s := scanner{data: data}
+	var e Event
+	var content, summary int
+	if !s.take('{') {
+		return e, false
+	}
+	for {
+		key, ok := s.plain()
+		if !ok || !s.take(':') {
+			return e, false
+		}
+		switch key {
+		case "type":
+			var name string
+			if name, ok = s.plain(); ok {
+				e.Kind = deltaKind(name)
+				ok = e.Kind != 0
+			}
+		case "delta":
+			e.Delta, ok = s.text()
+		case "item_id":
+			e.ItemID, ok = s.plain()
+		case "content_index":
+			content, ok = s.small()
+		case "summary_index":
+			summary, ok = s.small()
+		default:
+			ok = s.skip()
+		}
+		if !ok {
+			return e, false
+		}
+		if s.take(',') {
+			continue
+		}
+		if !s.take('}') || !s.atEnd() || e.Kind == 0 || !utf8.ValidString(data) {
+			return e, false
+		}
+		e.Index = content
+		if e.Kind == EventSummaryDelta {
+			e.Index = summary
+		}
+		return e, true
+	}
+}
+
+// scanner walks over a flat JSON object.
+type scanner struct {
+	data string
+	at   int
+}
+
+func (s *scanner) space() {
+	for s.at < len(s.data) {
+		switch s.data[s.at] {
+		case ' ', '\t', '\n', '\r':
+			s.at++
+		default:
+			return
+		}
+	}
+}
+
+func (s *scanner) take(c byte) bool {
+	s.space()
+	if s.at < len(s.data) && s.data[s.at] == c {
+		s.at++
+		return true
+	}
+	return false
+}
+
+func (s *scanner) atEnd() bool {
+	s.space()
+	return s.at == len(s.data)
+}
+
+// literal reads a string with its quotes. The bytes after a backslash are not
+// looked at.
+func (s *scanner) literal() (lit string, escaped, ok bool) {
+	if !s.take('"') {
+		return "", false, false
+	}
+	start := s.at - 1
+	for ; s.at < len(s.data); s.at++ {
+		switch c := s.data[s.at]; {
+		case c == '"':
+			s.at++
+			return s.data[start:s.at], escaped, true
+		case c == '\\':
+			escaped = true
+			s.at++
+		case c < ' ':
+			return "", false, false
+		}
+	}
+	return "", false, false
+}
+
+// plain reads a string that has no escapes.
+func (s *scanner) plain() (string, bool) {
+	lit, escaped, ok := s.literal()
+	if !ok || escaped {
+		return "", false
+	}
+	return lit[1 : len(lit)-1], true
+}
+
+func (s *scanner) text() (string, bool) {
+	lit, escaped, ok := s.literal()
+	if !ok {
+		return "", false
+	}
+	if !escaped {
+		return lit[1 : len(lit)-1], true
+	}
+	out, err := jsontext.AppendUnquote(make([]byte, 0, len(lit)), lit)
+	return string(out), err == nil
+}
+
+// digits reads a whole number as it must be written in JSON.
+func (s *scanner) digits() (string, bool) {
+	s.space()
+	start := s.at
+	if s.at < len(s.data) && s.data[s.at] == '-' {
+		s.at++
+	}
+	first := s.at
+	for s.at < len(s.data) && s.data[s.at] >= '0' && s.data[s.at] <= '9' {
+		s.at++
+	}
+	n := s.at - first
+	return s.data[start:s.at], n > 0 && (n == 1 || s.data[first] != '0')
+}
+
+// small reads an index.
+func (s *scanner) small() (int, bool) {
+	d, ok := s.digits()
+	if !ok || d[0] == '-' || len(d) > 9 {
+		return 0, false
+	}
+	n := 0
+	for i := range len(d) {
+		n = n*10 + int(d[i]-'0')
+	}
+	return n, true
+}
+
+// skip passes over a value that is not nested.
+func (s *scanner) skip() bool {
+	s.space()
+	if s.at == len(s.data) {
+		return false
+	}
+	switch c := s.data[s.at]; c {
+	case '"':
+		_, ok := s.plain()
+		return ok
+	case '[':
+		s.at++
+		return s.take(']')
+	case '{':
+		s.at++
+		return s.take('}')
+	case 't', 'f', 'n':
+		for _, word := range []string{"true", "false", "null"} {
+			if strings.HasPrefix(s.data[s.at:], word) {
+				s.at += len(word)
+				return true
+			}
+		}
+		return false
+	}
+	_, ok := s.digits()
+	return ok
+}
+
+// wireEvent holds the members that any event of interest has. They stay raw,
+// so that a member of an unforeseen type costs that member and not the event.
+type wireEvent struct {
+	Type         jsontext.Value `json:"type"`
+	Delta        jsontext.Value `json:"delta"`
+	ItemID       jsontext.Value `json:"item_id"`
+	OutputIndex  jsontext.Value `json:"output_index"`
+	ContentIndex jsontext.Value `json:"content_index"`
+	SummaryIndex jsontext.Value `json:"summary_index"`
+	Item         jsontext.Value `json:"item"`
+	Response     jsontext.Value `json:"response"`
+	Error        jsontext.Value `json:"error"`
+	Code         jsontext.Value `json:"code"`
+	Message      jsontext.Value `json:"message"`
+}
+
+func decodeAny(data string, secrets redactor, now time.Time) (Event, *Error) {
+	var w wireEvent
+	if json.Unmarshal([]byte(data), &w, lenient) != nil {
+		return Event{}, nil
+	}
+	name := text(w.Type)
+	if kind := deltaKind(name); kind != 0 {
+		if w.Delta.Kind() != '"' {
+			return Event{}, nil
+		}
+		at := w.ContentIndex
+		if kind == EventSummaryDelta {
+			at = w.SummaryIndex
+		}
+		return Event{Kind: kind, ItemID: text(w.ItemID), Delta: text(w.Delta), Index: index(at)}, nil
+	}
+	switch name {
+	case "response.output_item.added", "response.output_item.done":
+		item := members(w.Item)
+		if item == nil {
+			return Event{}, nil
+		}
+		kind := EventItemAdded
+		if name == "response.output_item.done" {
+			kind = EventItemDone
+		}
+		return Event{Kind: kind, ItemID: text(item["id"]), Index: index(w.OutputIndex), Item: strict(w.Item)}, nil
+	case "response.reasoning_summary_part.added":
+		return Event{Kind: EventSummaryPartAdded, ItemID: text(w.ItemID), Index: index(w.SummaryIndex)}, nil
+	case "response.completed", "response.done":
+		return Event{Kind: EventCompleted, Response: completed(w.Response)}, nil
+	case "response.failed":
+		return Event{}, failedError(upstreamOf(members(members(w.Response)["error"])), secrets, now)
+	case "response.incomplete":
+		reason := text(members(members(w.Response)["incomplete_details"])["reason"])
+		return Event{}, incompleteError(reason, secrets)
+	case "error":
+		up := upstreamOf(members(w.Error))
+		if up.Code == "" && up.Message == "" {
+			up = upstream{Code: text(w.Code), Message: text(w.Message)}
+		}
+		return Event{}, failedError(up, secrets, now)
+	}
+	return Event{}, nil
+}
+
+func index(v jsontext.Value) int {
+	n := number(v)
+	if n == nil || *n < 0 || *n > 1<<30 {
+		return 0
+	}
+	return int(*n)
+}
+
+func completed(v jsontext.Value) *Completed {
+	m := members(v)
+	done := &Completed{ID: text(m["id"])}
+	usage := members(m["usage"])
+	if usage == nil {
+		return done
+	}
+	count := func(v jsontext.Value) int64 {
+		if n := number(v); n != nil {
+			return max(*n, 0)
+		}
+		return 0
+	}
+	done.Usage = &Usage{
+		Input:           count(usage["input_tokens"]),
+		CachedInput:     count(members(usage["input_tokens_details"])["cached_tokens"]),
+		Output:          count(usage["output_tokens"]),
+		ReasoningOutput: count(members(usage["output_tokens_details"])["reasoning_tokens"]),
+		Total:           count(usage["total_tokens"]),
+	}
+	return done
+}
+
+// strict copies a value and replaces what is not valid Unicode in it, so that
+// whoever decodes it later need not be lenient. Everything else stays as it
+// came, duplicate names too.
+func strict(v jsontext.Value) jsontext.Value {
+	if v.IsValid(jsontext.AllowDuplicateNames(true)) {
+		return v.Clone()
+	}
+	var out strings.Builder
+	in := jsontext.NewDecoder(strings.NewReader(string(v)), lenient)
+	enc := jsontext.NewEncoder(&out, jsontext.AllowDuplicateNames(true))
+	for {
+		var err error
+		switch in.PeekKind() {
+		case '"':
+			var t jsontext.Token
+			if t, err = in.ReadToken(); err == nil {
+				err = enc.WriteToken(jsontext.String(t.String()))
+			}
+		case '0': // as a value, which keeps its digits
+			var n jsontext.Value
+			if n, err = in.ReadValue(); err == nil {
+				err = enc.WriteValue(n)
+			}
+		default:
+			var t jsontext.Token
+			if t, err = in.ReadToken(); err == nil {
+				err = enc.WriteToken(t)
+			}
+		}
+		if err != nil { // the end: v was decoded before and is sound
+			return jsontext.Value(strings.TrimSpace(out.String()))
+		}
+	}
+}
+
+// failedError is for a response that the backend itself calls failed.
+func failedError(up upstream, secrets redactor, now time.Time) *Error {
+	up.Message = tidy(up.Message, secrets)
+	e := &Error{}
+	if e.byCode(up, now) {
+		return e
+	}
+	e.Kind, e.Retry, e.Message = KindStreamDisconnected, RetryStream, "the backend's response failed"
+	if up.Message != "" {
+		e.Message += ": " + up.Message
+	}
+	if up.Code == "rate_limit_exceeded" {
+		e.Kind = KindTooManyRequests
+		e.askPause(wordedPause(up.Message))
+	}
+	if up.Code != "" {
+		e.Details = "code " + tidy(up.Code, secrets)
+	}
+	return e
+}
+
+func incompleteError(reason string, secrets redactor) *Error {
+	e := &Error{Kind: KindIncomplete, Retry: RetryStream, Message: "the backend ended the response before it was complete"}
+	if reason = tidy(reason, secrets); reason != "" {
+		e.Message += ": " + reason
+	}
+	return e
+}

@@ -1,0 +1,201 @@
+package backend
+
+import (
+	"context"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	// usageTime bounds one request for usage, from sending to the last byte.
+	usageTime = 10 * time.Second
+	// maxUsageBody is far above what the answer needs.
+	maxUsageBody = 1 << 20
+	// defaultLimitID is the name of the limit that the plain headers are about.
+	defaultLimitID = "codex"
+)
+
+// RateLimits is how much of a plan is used, as the backend tells it in headers
+// or when asked.
+type RateLimits struct {
+	// LimitID is "codex" for the limits of the plan itself.
+	LimitID string
+	// LimitName is empty where the backend gave none.
+	LimitName          string
+	Primary, Secondary *Window
+	Credits            *Credits
+	// Plan is the backend's name of the plan, unknown ones included; empty where
+	// it was not told (headers never do).
+	Plan string
+	// ReachedType names the limit that is reached, in the backend's word; empty
+	// for none.
+	ReachedType string
+	// Additional are limits of single features; only Usage gives them.
+	Additional []RateLimits
+}
+
+// Window is one period of a limit.
+type Window struct {
+	UsedPercent float64
+	// Minutes is the length, nil where it is not known.
+	Minutes *int64
+	// ResetsAt is in unix seconds, nil where it is not known.
+	ResetsAt *int64
+}
+
+// Credits are what may be used beyond the plan.
+type Credits struct {
+	HasCredits, Unlimited bool
+	// Balance is an amount as the backend writes it; empty where it was not told.
+	Balance string
+}
+
+// limitsOf reads the x-codex headers; nil where there are none.
+func limitsOf(h http.Header, secrets redactor) *RateLimits {
+	l := RateLimits{
+		LimitID:   defaultLimitID,
+		LimitName: tidy(h.Get("X-Codex-Limit-Name"), secrets),
+		Primary:   headerWindow(h, "primary"),
+		Secondary: headerWindow(h, "secondary"),
+		Credits:   headerCredits(h, secrets),
+	}
+	l.ReachedType = tidy(h.Get("X-Codex-Rate-Limit-Reached-Type"), secrets)
+	if l.Primary == nil && l.Secondary == nil && l.Credits == nil && l.LimitName == "" {
+		return nil
+	}
+	return &l
+}
+
+func headerWindow(h http.Header, name string) *Window {
+	used, err := strconv.ParseFloat(strings.TrimSpace(h.Get("X-Codex-"+name+"-Used-Percent")), 64)
+	if err != nil || math.IsNaN(used) || math.IsInf(used, 0) {
+		return nil
+	}
+	w := &Window{UsedPercent: used, Minutes: headerInt(h, "X-Codex-"+name+"-Window-Minutes"), ResetsAt: headerInt(h, "X-Codex-"+name+"-Reset-At")}
+	if used == 0 && (w.Minutes == nil || *w.Minutes == 0) && w.ResetsAt == nil {
+		return nil // how the backend says that there is no such window
+	}
+	return w
+}
+
+func headerInt(h http.Header, name string) *int64 {
+	n, err := strconv.ParseInt(strings.TrimSpace(h.Get(name)), 10, 64)
+	if err != nil {
+		return nil
+	}
+	return &n
+}
+
+func headerCredits(h http.Header, secrets redactor) *Credits {
+	has, ok := headerBool(h, "X-Codex-Credits-Has-Credits")
+	unlimited, ok2 := headerBool(h, "X-Codex-Credits-Unlimited")
+	if !ok && !ok2 {
+		return nil
+	}
+	return &Credits{HasCredits: has, Unlimited: unlimited, Balance: tidy(h.Get("X-Codex-Credits-Balance"), secrets)}
+}
+
+func headerBool(h http.Header, name string) (value, ok bool) {
+	switch strings.ToLower(strings.TrimSpace(h.Get(name))) {
+	case "true", "1":
+		return true, true
+	case "false", "0":
+		return false, true
+	}
+	return false, false
+}
+
+// Usage asks the backend how much of the plan is used. It is sent once, under
+// the same 401 rule as a model request, and takes at most ten seconds a
+// request. An empty base URL is the default. It needs a ChatGPT sign-in; the
+// error is an *[Error].
+func (c *Client) Usage(ctx context.Context, chatGPTBaseURL string) (*RateLimits, error) {
+	l, fail := c.usage(ctx, orDefault(chatGPTBaseURL, DefaultChatGPTBaseURL))
+	if fail != nil {
+		return nil, fail
+	}
+	return l, nil
+}
+
+func (c *Client) usage(ctx context.Context, base string) (*RateLimits, *Error) {
+	k := &call{method: http.MethodGet, source: signedIn, patience: usageTime, wholly: usageTime, header: c.identityHeaders()}
+	k.header.Set("Accept", "application/json")
+	k.target = func(t Token) (*url.URL, *Error) {
+		if !t.ChatGPT {
+			return nil, &Error{Kind: KindNotSignedIn, Message: "usage is told to ChatGPT sign-ins only"}
+		}
+		return joinURL(base, "/wham/usage")
+	}
+	a, fail := c.exchange(ctx, k)
+	if fail != nil {
+		return nil, fail
+	}
+	defer a.close()
+	k.secrets.add(a.credential.token.Bearer.Reveal())
+	body, err := io.ReadAll(io.LimitReader(a.body, maxUsageBody+1))
+	if err != nil {
+		return nil, c.readError(ctx, k, a, err)
+	}
+	a.discard()
+	m := members(body)
+	if len(body) > maxUsageBody || m == nil {
+		return nil, &Error{Kind: KindOther, Status: a.response.StatusCode, Message: "the backend's answer about usage cannot be read"}
+	}
+	return usageOf(m, k.secrets), nil
+}
+
+// usageOf takes what it can read: an unknown plan or a limit of an unknown
+// shape hides nothing else.
+func usageOf(m map[string]jsontext.Value, secrets redactor) *RateLimits {
+	l := limitOf(m["rate_limit"])
+	l.LimitID, l.Plan = defaultLimitID, tidy(text(m["plan_type"]), secrets)
+	l.ReachedType = tidy(orDefault(text(m["rate_limit_reached_type"]), text(members(m["rate_limit_reached_type"])["type"])), secrets)
+	if c := members(m["credits"]); c != nil {
+		balance := text(c["balance"])
+		if c["balance"].Kind() == '0' {
+			balance = c["balance"].String()
+		}
+		l.Credits = &Credits{HasCredits: c["has_credits"].Kind() == 't', Unlimited: c["unlimited"].Kind() == 't', Balance: tidy(balance, secrets)}
+	}
+	for _, v := range elements(m["additional_rate_limits"]) {
+		extra := members(v)
+		id, name := text(extra["metered_feature"]), text(extra["limit_name"])
+		if id == "" && name == "" {
+			continue
+		}
+		more := limitOf(extra["rate_limit"])
+		more.LimitID, more.LimitName, more.Plan = tidy(orDefault(id, name), secrets), tidy(name, secrets), l.Plan
+		l.Additional = append(l.Additional, more)
+	}
+	return &l
+}
+
+func limitOf(v jsontext.Value) RateLimits {
+	m := members(v)
+	return RateLimits{Primary: bodyWindow(m["primary_window"]), Secondary: bodyWindow(m["secondary_window"])}
+}
+
+func bodyWindow(v jsontext.Value) *Window {
+	m := members(v)
+	used := m["used_percent"]
+	if used.Kind() != '0' {
+		return nil
+	}
+	percent, err := strconv.ParseFloat(used.String(), 64)
+	if err != nil {
+		return nil
+	}
+	w := &Window{UsedPercent: percent, ResetsAt: number(m["reset_at"])}
+	if s := number(m["limit_window_seconds"]); s != nil && *s > 0 {
+		minutes := (*s + 59) / 60 // a part of a minute counts as one
+		w.Minutes = &minutes
+	}
+	return w
+}

@@ -1,0 +1,83 @@
+package backend
+
+import (
+	"slices"
+	"strings"
+)
+
+const (
+	// defaultWindow is the context window, in tokens, of every model of the
+	// catalogue and of models that it does not know, as in the reference.
+	defaultWindow = 272_000
+	// effectivePercent is the share of the window that may be used; the rest is
+	// room for what the backend adds.
+	effectivePercent = 95
+)
+
+// ModelInfo is what requests to a model depend on.
+type ModelInfo struct {
+	// Slug is the name that was looked up.
+	Slug string
+	// Known is whether the catalogue has the model or its family.
+	Known bool
+	// ContextWindow is in tokens.
+	ContextWindow int64
+	// Reasoning is whether the request may have a reasoning member.
+	Reasoning bool
+	// DefaultEffort and DefaultSummary are sent where nothing was chosen; an
+	// empty one is left out of the request.
+	DefaultEffort, DefaultSummary string
+	// Efforts are the reasoning efforts that the model takes.
+	Efforts []string
+	// ParallelToolCalls is the request's member of that name.
+	ParallelToolCalls bool
+	// Verbosity is whether text.verbosity may be sent, DefaultVerbosity what is
+	// sent where nothing was chosen; empty for nothing.
+	Verbosity        bool
+	DefaultVerbosity string
+}
+
+// EffectiveWindow is the part of the context window, in tokens, that a
+// conversation may fill.
+func (m ModelInfo) EffectiveWindow() int64 { return m.ContextWindow * effectivePercent / 100 }
+
+// catalogue lists model families by prefix. The values of those that
+// codex app-server 0.125.0 knows are the ones it sends; gpt-5 and gpt-5.1 are
+// older families of the same interface, which it no longer lists.
+func catalogue() []ModelInfo {
+	wide := []string{"low", "medium", "high", "xhigh"}
+	old := []string{"minimal", "low", "medium", "high"}
+	family := func(slug string, efforts []string, effort, summary, verbosity string) ModelInfo {
+		return ModelInfo{Slug: slug, Known: true, ContextWindow: defaultWindow, Reasoning: true, DefaultEffort: effort,
+			DefaultSummary: summary, Efforts: efforts, ParallelToolCalls: true, Verbosity: verbosity != "", DefaultVerbosity: verbosity}
+	}
+	return []ModelInfo{
+		family("gpt-5.5", wide, "medium", "", "low"),
+		family("gpt-5.4-mini", wide, "medium", "", "medium"),
+		family("gpt-5.4", wide, "xhigh", "", "low"),
+		family("gpt-5.3-codex", wide, "medium", "", "low"),
+		family("gpt-5.2", wide, "medium", "auto", "low"),
+		family("codex-auto-review", wide, "medium", "", "low"),
+		family("gpt-5.1-codex", []string{"low", "medium", "high"}, "medium", "auto", ""),
+		family("gpt-5.1", []string{"low", "medium", "high"}, "medium", "auto", "low"),
+		family("gpt-5-codex", []string{"low", "medium", "high"}, "medium", "auto", ""),
+		family("gpt-5", old, "medium", "auto", "medium"),
+	}
+}
+
+// LookupModel returns what is known of a model. The longest family whose name
+// begins the slug counts, provided the slug goes on with a dash or ends there:
+// gpt-5.2-2026-01 is a gpt-5.2, gpt-5.9 is not a gpt-5. An unknown model gets
+// the most careful request: no reasoning, one tool call at a time.
+func LookupModel(slug string) ModelInfo {
+	best := ModelInfo{ContextWindow: defaultWindow}
+	for _, m := range catalogue() {
+		rest, ok := strings.CutPrefix(slug, m.Slug)
+		if ok && (rest == "" || rest[0] == '-') && len(m.Slug) > len(best.Slug) {
+			best = m
+		}
+	}
+	best.Slug = slug
+	best.Efforts = slices.Clone(best.Efforts)
+	return best
+}
