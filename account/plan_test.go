@@ -1,0 +1,21 @@
+package account
+
+import (
+	"testing"
+
+	"app-server/protocol"
+)
+
+func TestWirePlan(t *testing.T) {
+	for _, p := range []string{"free", "go", "plus", "pro", "prolite", "team", "self_serve_business_usage_based",
+		"business", "enterprise_cbp_usage_based", "enterprise", "edu"} {
+		if got := WirePlan(p); got != protocol.PlanType(p) {
+			t.Errorf("WirePlan(%q) = %q", p, got)
+		}
+	}
+	for _, p := range []string{"", "PRO", "Pro", "zebra", "pro ", "unknown", "education"} {
+		if got := WirePlan(p); got != protocol.PlanUnknown {
+			t.Errorf("WirePlan(%q) = %q, want unknown", p, got)
+		}
+	}
+}
