@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+
+	"app-server/protocol"
+	"app-server/rpc"
+	"app-server/session"
+)
+
+// Lanes: requests of one lane take effect in the order in which they came.
+const laneAccount = "account"
+
+func laneThread(id string) string { return "thread/" + id }
+
+// methods is the table of what is served. A method, its lane, its handler.
+func (s *server) methods() *rpc.Mux {
+	m := rpc.NewMux(rpc.Hooks{
+		Gate: s.parent.gate, Decode: protocol.Decode, Check: s.parent.check,
+		Error: wireError, Unknown: unknownMethod,
+	})
+	rpc.HandleInline(m, protocol.MethodInitialize, s.parent.initialize)
+	rpc.HandleNotification(m, protocol.MethodInitialized, func(context.Context, *protocol.NoParams) {})
+
+	rpc.HandleThen(m, protocol.MethodAccountLoginStart, rpc.Fixed[protocol.LoginAccountParams](laneAccount), s.accounts.Login)
+	rpc.Handle(m, protocol.MethodAccountLoginCancel, rpc.Fixed[protocol.CancelLoginAccountParams](laneAccount), s.accounts.CancelLogin)
+	rpc.HandleThen(m, protocol.MethodAccountLogout, rpc.Fixed[protocol.NoParams](laneAccount), s.accounts.Logout)
+	rpc.Handle(m, protocol.MethodAccountRead, rpc.Fixed[protocol.GetAccountParams](laneAccount), s.accounts.Read)
+	rpc.Handle(m, protocol.MethodGetAuthStatus, rpc.Fixed[protocol.GetAuthStatusParams](laneAccount), s.accounts.AuthStatus)
+	rpc.Handle(m, protocol.MethodAccountRateLimitsRead, nil, s.rateLimits)
+
+	rpc.HandleThen(m, protocol.MethodThreadStart, nil, s.threads.StartThread)
+	rpc.Handle(m, protocol.MethodThreadList, nil, s.threads.ListThreads)
+	rpc.Handle(m, protocol.MethodThreadLoadedList, nil, s.threads.LoadedThreads)
+	rpc.Handle(m, protocol.MethodThreadRead, func(p *protocol.ThreadReadParams) string { return laneThread(p.ThreadID) }, s.threads.ReadThread)
+	rpc.HandleThen(m, protocol.MethodTurnStart, func(p *protocol.TurnStartParams) string { return laneThread(p.ThreadID) }, s.threads.StartTurn)
+	rpc.Handle(m, protocol.MethodTurnSteer, func(p *protocol.TurnSteerParams) string { return laneThread(p.ThreadID) }, s.threads.SteerTurn)
+	rpc.Handle(m, protocol.MethodTurnInterrupt, func(p *protocol.TurnInterruptParams) string { return laneThread(p.ThreadID) }, s.threads.InterruptTurn)
+	return m
+}
+
+// rateLimits asks the backend what is used of the plan. Only a ChatGPT sign-in
+// has one.
+func (s *server) rateLimits(ctx context.Context, _ *protocol.NoParams) (protocol.GetAccountRateLimitsResponse, error) {
+	if who := s.accounts.Snapshot(); who == nil || !who.ChatGPT() {
+		return protocol.GetAccountRateLimitsResponse{}, protocol.Invalid(protocol.ReasonNotSignedIn, "Rate limits need a ChatGPT sign-in")
+	}
+	limits, err := s.backend.Usage(ctx, s.cfg.ChatGPTBaseURL)
+	if err != nil {
+		return protocol.GetAccountRateLimitsResponse{}, err
+	}
+	snapshot := session.RateLimitSnapshot(limits)
+	response := protocol.GetAccountRateLimitsResponse{RateLimits: snapshot}
+	if snapshot.LimitID != nil {
+		response.RateLimitsByLimitID = map[string]protocol.RateLimitSnapshot{*snapshot.LimitID: snapshot}
+	}
+	return response, nil
+}

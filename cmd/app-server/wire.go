@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"go.uber.org/zap"
+
+	"app-server/account"
+	"app-server/internal/backend"
+	"app-server/internal/config"
+	"app-server/protocol"
+	"app-server/rpc"
+	"app-server/session"
+)
+
+// server is the program put together.
+type server struct {
+	cfg      *config.Config
+	conn     *rpc.Conn
+	parent   *parent
+	accounts *account.Manager
+	backend  *backend.Client
+	threads  *session.Manager
+}
+
+// newServer builds the parts and joins them. It makes no request and reads
+// nothing but the configuration and auth.json.
+func newServer(p process, opts options, log *zap.Logger) (*server, error) {
+	home, err := config.Home(p.Getenv, p.Cwd)
+	if err != nil {
+		return nil, err
+	}
+	cfg := config.Load(config.Options{Home: home, Overrides: opts.overrides, Cwd: p.Cwd, Getenv: p.Getenv})
+	for _, problem := range cfg.Problems {
+		log.Warn("configuration problem", zap.String("key", problem.Key), zap.String("summary", problem.Summary), zap.String("details", problem.Details))
+	}
+
+	s := &server{cfg: cfg, parent: &parent{cfg: cfg}}
+	s.accounts = account.NewManager(account.Options{
+		Home: home, Policy: s.policy(), Ask: s.parent, Notify: s.parent, Log: log.Named("account"),
+	})
+	s.backend = backend.New(backend.Options{
+		Transport: p.Transport, Credentials: credentials{s.accounts}, Identity: s.parent.identity,
+		Getenv: p.Getenv, Log: log.Named("backend"),
+	})
+	s.threads = session.NewManager(session.Options{
+		Parent: s.parent, Model: s.backend, Config: cfg, Version: version, Cwd: p.Cwd,
+		Getenv: p.Getenv, Log: log.Named("session"),
+	})
+	s.conn = rpc.New(rpc.Options{
+		In: p.Stdin, Out: p.Stdout, Mux: s.methods(), Log: log.Named("rpc"), Drain: s.threads.Shutdown,
+	})
+	s.parent.conn = s.conn
+	return s, nil
+}
+
+// run serves until the connection has ended and everything is put away.
+func (s *server) run(ctx context.Context) error {
+	err := s.conn.Run(ctx)
+	s.accounts.Close()
+	return err
+}
+
+// policy is what the configuration says about sign-in.
+func (s *server) policy() account.Policy {
+	p := account.Policy{
+		WorkspacesErr: s.cfg.ForcedWorkspaces.Err,
+		Method:        s.cfg.ForcedLoginMethod.Value,
+		MethodErr:     s.cfg.ForcedLoginMethod.Err,
+		Store:         s.cfg.CLIAuthCredentialsStore,
+		RequiresOpenAIAuth: func() bool {
+			// An unknown provider is refused at thread/start; until then the
+			// careful answer is that a sign-in is needed.
+			provider, known := s.cfg.Providers[s.cfg.ModelProvider]
+			return !known || provider.RequiresOpenAIAuth
+		},
+	}
+	if s.cfg.ForcedWorkspaces.Set {
+		p.Workspaces = s.cfg.ForcedWorkspaces.Value
+	}
+	return p
+}
+
+// credentials shows the backend client who is signed in. It is the one place
+// where account and backend meet.
+type credentials struct{ accounts *account.Manager }
+
+// Token returns the token in force.
+func (c credentials) Token(context.Context) (backend.Token, error) {
+	if s := c.accounts.Snapshot(); s != nil {
+		return tokenOf(s), nil
+	}
+	return backend.Token{}, backend.ErrNotSignedIn
+}
+
+// Refresh returns a newer token than the one that the backend refused.
+func (c credentials) Refresh(ctx context.Context, used backend.Token) (backend.Token, error) {
+	s, err := c.accounts.Refresh(ctx, used.Generation)
+	if err != nil {
+		return backend.Token{}, err
+	}
+	return tokenOf(s), nil
+}
+
+func tokenOf(s *account.Snapshot) backend.Token {
+	return backend.Token{
+		Bearer: s.Token, AccountID: s.AccountID, ChatGPT: s.ChatGPT(),
+		Recoverable: s.Recoverable(), Generation: s.Generation,
+	}
+}
+
+// RefreshExternal asks the parent for new tokens, as account wants it done.
+func (p *parent) RefreshExternal(ctx context.Context, params protocol.ChatgptAuthTokensRefreshParams) (jsontext.Value, error) {
+	answer, err := p.conn.Ask(ctx, protocol.MethodAccountChatgptAuthTokensRefresh, params)
+	if refused, ok := errors.AsType[*rpc.Error](err); ok {
+		return nil, &account.ParentError{Code: refused.Code, Message: refused.Message, Data: refused.Data}
+	}
+	if errors.Is(err, rpc.ErrClosed) {
+		return nil, fmt.Errorf("%w: %w", account.ErrParentGone, err)
+	}
+	return answer, err
+}

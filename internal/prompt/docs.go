@@ -1,0 +1,206 @@
+package prompt
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Names of the files with instructions for agents, best first.
+const (
+	overrideDoc = "AGENTS.override.md"
+	projectDoc  = "AGENTS.md"
+)
+
+// DocsOptions say where to look for instruction files.
+type DocsOptions struct {
+	// Cwd and Home are absolute paths. Home is the server's folder.
+	Cwd, Home string
+	// MaxBytes bounds the contents of all files together; 0 switches the
+	// files off.
+	MaxBytes int
+	// Fallback are further file names to look for in the project.
+	Fallback []string
+}
+
+// Docs is what the instruction files say.
+type Docs struct {
+	// Text is a user message, empty where there is nothing to tell.
+	Text string
+	// Sources are the absolute paths of the files in Text, in its order.
+	Sources []string
+	// Warnings tell what was left out or altered, one sentence each.
+	Warnings []string
+}
+
+// ProjectDocs gathers the instruction files: that of the home, then one for
+// each folder from the project's root down to the working directory. The root
+// is the nearest folder upwards that holds .git; without one only the working
+// directory counts. It reads files and never fails.
+func ProjectDocs(o DocsOptions) Docs {
+	g := &gatherer{left: o.MaxBytes}
+	if o.MaxBytes <= 0 {
+		return g.docs
+	}
+	names := []string{overrideDoc, projectDoc}
+	if o.Home != "" {
+		g.folder(o.Home, names)
+	}
+	for _, name := range o.Fallback {
+		switch {
+		case name == "" || name == "." || name == ".." || name != filepath.Base(name):
+			g.warn("A fallback name for instruction files is no plain file name and was left out: %s", oneLine(name))
+		case !slices.Contains(names, name):
+			names = append(names, name)
+		}
+	}
+	for _, dir := range projectFolders(o.Cwd) {
+		g.folder(dir, names)
+	}
+	if len(g.docs.Sources) > 0 {
+		g.docs.Text = "<project_instructions>\nThese files hold standing instructions for work in " + escape(o.Cwd) +
+			". Where two of them disagree, the later one wins; the user's own words win over all.\n" + g.text.String() + "</project_instructions>"
+	}
+	return g.docs
+}
+
+// projectFolders lists the folders from the project's root down to cwd.
+func projectFolders(cwd string) []string {
+	if cwd == "" {
+		return nil
+	}
+	cwd = filepath.Clean(cwd)
+	var up []string
+	for dir := cwd; ; {
+		up = append(up, dir)
+		// In a worktree .git is a file.
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			slices.Reverse(up)
+			return up
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return []string{cwd}
+		}
+		dir = parent
+	}
+}
+
+// gatherer collects files until the budget is used up.
+type gatherer struct {
+	left int
+	text strings.Builder
+	seen []fs.FileInfo
+	docs Docs
+}
+
+func (g *gatherer) warn(format string, args ...any) {
+	g.docs.Warnings = append(g.docs.Warnings, fmt.Sprintf(format, args...))
+}
+
+// folder takes the first of the named files that has something to say.
+func (g *gatherer) folder(dir string, names []string) {
+	for _, name := range names {
+		if g.file(filepath.Join(dir, name)) {
+			return
+		}
+	}
+}
+
+// file takes one file and reports whether to stop looking in its folder.
+func (g *gatherer) file(path string) bool {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false
+	case err != nil:
+		g.warn("The instruction file %s could not be read: %v", oneLine(path), reason(err))
+		return false
+	case info.IsDir():
+		return false
+	case !info.Mode().IsRegular():
+		// Reading a pipe would wait for a writer.
+		g.warn("The instruction file %s is no regular file and was left out.", oneLine(path))
+		return false
+	case slices.ContainsFunc(g.seen, func(other fs.FileInfo) bool { return os.SameFile(info, other) }):
+		return true
+	}
+	if g.left <= 0 {
+		g.warn("The instruction file %s was left out, because the limit for such files is used up.", oneLine(path))
+		return true
+	}
+	content, cut, err := readUpTo(path, g.left)
+	if err != nil {
+		g.warn("The instruction file %s could not be read: %v", oneLine(path), reason(err))
+		return false
+	}
+	if !utf8.ValidString(content) {
+		g.warn("The instruction file %s is not valid UTF-8; bad bytes were replaced.", oneLine(path))
+		content = strings.ToValidUTF8(content, "\uFFFD")
+		if len(content) > g.left {
+			content, cut = trimToRune(content[:g.left]), true
+		}
+	}
+	if strings.TrimSpace(content) == "" {
+		return false
+	}
+	g.seen = append(g.seen, info)
+	g.left -= len(content)
+	if cut {
+		// Nothing of later files may follow a text that was cut.
+		g.left = 0
+		g.warn("The instruction file %s was cut, because it exceeds the limit for such files.", oneLine(path))
+	}
+	g.docs.Sources = append(g.docs.Sources, path)
+	g.text.WriteString("\n<file path=\"" + escape(path) + "\">\n" + strings.TrimRight(content, "\r\n") + "\n")
+	if cut {
+		g.text.WriteString("[The rest of this file was left out because of its size.]\n")
+	}
+	g.text.WriteString("</file>\n")
+	return true
+}
+
+// readUpTo reads at most limit bytes and reports whether there was more. What
+// is cut ends with a whole character.
+func readUpTo(path string, limit int) (content string, cut bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", false, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	if err != nil {
+		return "", false, err
+	}
+	if len(b) <= limit {
+		return strings.TrimPrefix(string(b), "\uFEFF"), false, nil
+	}
+	return strings.TrimPrefix(trimToRune(string(b[:limit])), "\uFEFF"), true, nil
+}
+
+// trimToRune drops an unfinished character at the end.
+func trimToRune(s string) string {
+	for back := 1; back < utf8.UTFMax && back <= len(s); back++ {
+		if tail := s[len(s)-back:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRuneInString(tail) {
+				return s[:len(s)-back]
+			}
+			return s
+		}
+	}
+	return s
+}
+
+// reason is an error without the path that it repeats.
+func reason(err error) error {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}

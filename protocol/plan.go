@@ -1,0 +1,21 @@
+package protocol
+
+import "slices"
+
+// knownPlans are the plans of the wire's enum PlanType, 0.125.0.
+var knownPlans = []PlanType{
+	"free", "go", "plus", "pro", "prolite", "team",
+	"self_serve_business_usage_based", "business",
+	"enterprise_cbp_usage_based", "enterprise", "edu",
+}
+
+// WirePlan maps the name of a plan to the wire's enum. Names are compared as
+// they are: the reference reads "PRO" as unknown too. A name that the enum
+// lacks, the empty one included, becomes unknown, so that a new plan never
+// makes an answer undecodable.
+func WirePlan(plan string) PlanType {
+	if slices.Contains(knownPlans, PlanType(plan)) {
+		return PlanType(plan)
+	}
+	return PlanUnknown
+}

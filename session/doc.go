@@ -1,0 +1,29 @@
+// Package session owns threads: their turns, items and history. It takes the
+// parent's requests about them, drives the model, and tells the parent what
+// happens as notifications.
+//
+// # How a turn flows
+//
+//	Manager.StartTurn ---- asks ----> thread goroutine: new turn, id
+//	       |                                 |
+//	  response, then the func returned       | starts
+//	                                         v
+//	                                  turn goroutine
+//	       context and words -> backend.Request -> Model.Stream
+//	       each event: once into history, once into a notification
+//	       calls of the model -> Tools -> outputs into history -> next request
+//	       end: thread/status/changed, turn/completed
+//
+// # Who owns what
+//
+// Each live thread has one goroutine that owns its state: settings, finished
+// items, which turn runs. It never waits for the parent or the backend, so
+// reads, lists and interrupts are answered whatever a turn is doing. A turn has
+// a goroutine of its own, which alone may wait; it owns the conversation (what
+// the model has been told) while it runs, and reports to the thread. At most
+// one turn of a thread runs at a time. [Manager.Shutdown] ends and waits for
+// all of them.
+//
+// The package knows no tokens, no HTTP, no standard streams and no file
+// formats of stored threads.
+package session

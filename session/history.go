@@ -1,0 +1,208 @@
+package session
+
+import (
+	"bytes"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// conversation is what the model has been told, and what belongs to it. It is
+// owned by the goroutine of the turn that runs.
+//
+// items only ever grows, so a request may hold a part of it without a copy, and
+// each request's input begins with that of the one before.
+type conversation struct {
+	items []jsontext.Value
+	told  told
+	usage usage
+	// limits are the last rate limits that the backend told.
+	limits limits
+	// warned are the models that the parent was warned of.
+	warned map[string]bool
+}
+
+// input is the conversation so far, for a request. Later items are not seen by
+// its holder.
+func (c *conversation) input() []jsontext.Value { return c.items[:len(c.items):len(c.items)] }
+
+// rawOptions let text through that is not valid UTF-8, as U+FFFD: a request
+// must not fail for one bad byte in a file name.
+var rawOptions = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+
+// encode makes a raw item. The values given always encode.
+func encode(v any) jsontext.Value {
+	raw, err := json.Marshal(v, rawOptions)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
+// message is a message as the backend takes it.
+type message struct {
+	Type    string `json:"type"`
+	Role    string `json:"role"`
+	Content []part `json:"content"`
+}
+
+func messageItem(role string, parts ...part) jsontext.Value {
+	return encode(message{"message", role, parts})
+}
+
+// Roles of messages that this server writes.
+const (
+	roleDeveloper = "developer"
+	roleUser      = "user"
+)
+
+// outputItem is the answer to a call.
+func outputItem(c Call, out Output) jsontext.Value {
+	kind := "function_call_output"
+	if c.Kind == CallCustom {
+		kind = "custom_tool_call_output"
+	}
+	content := out.Content
+	if content == nil {
+		content = encode(out.Text)
+	}
+	return encode(struct {
+		Type   string         `json:"type"`
+		CallID string         `json:"call_id"`
+		Output jsontext.Value `json:"output"`
+	}{kind, c.ID, content})
+}
+
+// modelItem is what the turn reads of an item of the model.
+type modelItem struct {
+	Type    string `json:"type"`
+	ID      string `json:"id"`
+	Role    string `json:"role"`
+	Phase   string `json:"phase"`
+	Content []struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+		// Refusal is the text of a part of type refusal.
+		Refusal string `json:"refusal"`
+	} `json:"content"`
+	Summary []struct {
+		Text string `json:"text"`
+	} `json:"summary"`
+	CallID    string `json:"call_id"`
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+	Arguments string `json:"arguments"`
+	Input     string `json:"input"`
+	Action    struct {
+		Type    string   `json:"type"`
+		Query   string   `json:"query"`
+		Queries []string `json:"queries"`
+		URL     string   `json:"url"`
+		Pattern string   `json:"pattern"`
+	} `json:"action"`
+}
+
+// Types of items of the model that are served. All others are skipped.
+const (
+	itemMessage    = "message"
+	itemReasoning  = "reasoning"
+	itemFunction   = "function_call"
+	itemCustom     = "custom_tool_call"
+	itemLocalShell = "local_shell_call"
+	itemWebSearch  = "web_search_call"
+)
+
+// readItem reads an item of the model. An item that does not have the shape of
+// its type is reported as not ok, and is skipped like one of unknown type.
+func readItem(raw jsontext.Value) (modelItem, bool) {
+	var it modelItem
+	if err := json.Unmarshal(raw, &it, rawOptions); err != nil {
+		return it, false
+	}
+	switch it.Type {
+	case itemMessage:
+		return it, it.Role == "" || it.Role == "assistant"
+	case itemReasoning, itemWebSearch:
+		return it, true
+	case itemFunction, itemCustom, itemLocalShell:
+		return it, it.CallID != ""
+	}
+	return it, false
+}
+
+// text is what a message says.
+func (it *modelItem) text() string {
+	if len(it.Content) == 1 {
+		return it.Content[0].Text + it.Content[0].Refusal
+	}
+	var b bytes.Buffer
+	for _, c := range it.Content {
+		b.WriteString(c.Text)
+		b.WriteString(c.Refusal)
+	}
+	return b.String()
+}
+
+// call is the call that an item makes, if it is one.
+func (it *modelItem) call() (Call, bool) {
+	c := Call{ID: it.CallID, Name: it.Name, Namespace: it.Namespace, Arguments: it.Arguments}
+	switch it.Type {
+	case itemFunction:
+	case itemCustom:
+		c.Kind, c.Arguments = CallCustom, it.Input
+	case itemLocalShell:
+		c.Kind, c.Name = CallUnserved, itemLocalShell
+	default:
+		return Call{}, false
+	}
+	return c, true
+}
+
+// withoutID is an item as it goes back to the backend: all members but the id,
+// which the backend does not know again since nothing is stored there.
+func withoutID(raw jsontext.Value) jsontext.Value {
+	d := jsontext.NewDecoder(bytes.NewReader(raw), rawOptions)
+	out := bytes.NewBuffer(make([]byte, 0, len(raw)))
+	e := jsontext.NewEncoder(out, rawOptions)
+	if copyWithoutID(d, e) != nil {
+		return raw
+	}
+	return bytes.TrimSpace(out.Bytes())
+}
+
+func copyWithoutID(d *jsontext.Decoder, e *jsontext.Encoder) error {
+	for {
+		depth := d.StackDepth()
+		if depth == 1 && d.PeekKind() == '"' {
+			name, err := d.ReadToken()
+			if err != nil {
+				return err
+			}
+			if name.String() == "id" {
+				if err := d.SkipValue(); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := e.WriteToken(name); err != nil {
+				return err
+			}
+			v, err := d.ReadValue()
+			if err != nil {
+				return err
+			}
+			if err := e.WriteValue(v); err != nil {
+				return err
+			}
+			continue
+		}
+		tok, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		end := tok.Kind() == '}'
+		if err := e.WriteToken(tok); err != nil || end {
+			return err
+		}
+	}
+}

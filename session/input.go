@@ -1,0 +1,129 @@
+package session
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"app-server/protocol"
+)
+
+// checkInput refuses input over the limit, with the data that the reference
+// gives. It returns the number of characters.
+func checkInput(input []protocol.UserInput) (int, error) {
+	chars := inputChars(input)
+	if chars <= maxInputChars {
+		return chars, nil
+	}
+	e := protocol.Errorf(protocol.CodeInvalidParams, protocol.ReasonInputTooLarge, "The input has %d characters; at most %d are taken", chars, maxInputChars)
+	e.Data = map[string]any{"input_error_code": "input_too_large", "max_chars": maxInputChars, "actual_chars": chars}
+	return chars, e
+}
+
+// inputChars counts the characters that a user may have typed. Images are not
+// counted.
+func inputChars(input []protocol.UserInput) int {
+	n := 0
+	for _, in := range input {
+		n += utf8.RuneCountInString(in.Text) + utf8.RuneCountInString(in.Name)
+	}
+	return n
+}
+
+// inputText is the text of an input, for previews and searches.
+func inputText(input []protocol.UserInput) string {
+	var parts []string
+	for _, in := range input {
+		if in.Type == protocol.InputText && in.Text != "" {
+			parts = append(parts, in.Text)
+		}
+	}
+	return strings.Join(parts, "\n")
+}
+
+// part is one part of a message to the backend.
+type part struct {
+	Type     string `json:"type"`
+	Text     string `json:"text,omitzero"`
+	ImageURL string `json:"image_url,omitzero"`
+}
+
+func textPart(text string) part { return part{Type: "input_text", Text: text} }
+
+// imageParts wraps an image as the backend expects it.
+func imageParts(url string) []part {
+	return []part{textPart("<image>"), {Type: "input_image", ImageURL: url}, textPart("</image>")}
+}
+
+// inputParts turns the user's input into the parts of a message. It reads image
+// files, and so may wait for the disk. URLs of images go as given.
+// Relative paths start at cwd.
+func inputParts(input []protocol.UserInput, cwd string) []part {
+	var parts []part
+	for _, in := range input {
+		switch in.Type {
+		case protocol.InputText:
+			if in.Text != "" { // the backend refuses empty parts
+				parts = append(parts, textPart(in.Text))
+			}
+		case protocol.InputImage:
+			parts = append(parts, imageParts(in.URL)...)
+		case protocol.InputLocalImage:
+			url, err := imageURL(absolute(in.Path, cwd))
+			if err != nil {
+				parts = append(parts, textPart(fmt.Sprintf("The image %s could not be read: %v", in.Path, err)))
+				continue
+			}
+			parts = append(parts, imageParts(url)...)
+		case protocol.InputSkill:
+			parts = append(parts, textPart(fmt.Sprintf("The user asks for the skill %q, described in %s.", in.Name, in.Path)))
+		case protocol.InputMention:
+			parts = append(parts, textPart(fmt.Sprintf("The user refers to %q (%s).", in.Name, in.Path)))
+		}
+	}
+	return parts
+}
+
+// imageURL reads an image file into a data URL.
+func imageURL(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", plainCause(err)
+	}
+	// A pipe or a device could keep the turn waiting for ever.
+	if !info.Mode().IsRegular() {
+		return "", errors.New("it is not a regular file")
+	}
+	if info.Size() > maxImageBytes {
+		return "", fmt.Errorf("it is larger than %d MiB", maxImageBytes>>20)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", plainCause(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxImageBytes))
+	if err != nil {
+		return "", plainCause(err)
+	}
+	kind := http.DetectContentType(data)
+	if !strings.HasPrefix(kind, "image/") {
+		return "", errors.New("it is not an image")
+	}
+	return "data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(data), nil
+}
+
+// plainCause drops the path from an error that is told beside it.
+func plainCause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}

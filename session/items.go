@@ -1,0 +1,297 @@
+package session
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"app-server/internal/backend"
+	"app-server/protocol"
+)
+
+// maxParts bounds the parts of a reasoning item; an index past it is a fault of
+// the backend.
+const maxParts = 1024
+
+// fold takes in the events of one attempt of a response, each once: into the
+// conversation where it is finished, and into notifications.
+type fold struct {
+	u     *turn
+	open  []*openItem
+	calls []Call
+	done  *backend.Completed
+}
+
+// openItem is an item that has started and not ended.
+type openItem struct {
+	kind   string // the backend's type
+	source string // the backend's id, or empty
+	id     string // the id told to the parent
+	phase  *string
+	text   []byte
+	// summary and content are the parts of a reasoning item.
+	summary, content [][]byte
+	search           modelItem
+}
+
+// errStreamEnded stands for a stream that just stopped.
+var errStreamEnded = &backend.Error{Kind: backend.KindStreamDisconnected, Retry: backend.RetryStream, Message: "The stream ended before the response was complete"}
+
+// stream takes in one attempt.
+func (f *fold) stream(r *backend.Request) error {
+	ctx := f.u.ctx
+	for ev, err := range f.u.th.m.model.Stream(ctx, r) {
+		if err == nil && ctx.Err() != nil {
+			err = errInterrupted
+		}
+		if err != nil {
+			return err
+		}
+		f.event(&ev)
+		if f.done != nil {
+			return nil
+		}
+	}
+	return errStreamEnded
+}
+
+func (f *fold) event(ev *backend.Event) {
+	u := f.u
+	switch ev.Kind {
+	case backend.EventStarted:
+		u.sawLimits(ev.Limits)
+	case backend.EventItemAdded:
+		f.added(ev)
+	case backend.EventItemDone:
+		f.finished(ev)
+	case backend.EventTextDelta:
+		if o := f.find(itemMessage, ev.ItemID); o != nil {
+			o.text = append(o.text, ev.Delta...)
+			u.delta(protocol.MethodItemAgentMessageDelta, &protocol.AgentMessageDeltaNotification{
+				ThreadID: u.th.id, TurnID: u.id, ItemID: o.id, Delta: ev.Delta,
+			})
+		}
+	case backend.EventSummaryPartAdded:
+		if o := f.find(itemReasoning, ev.ItemID); o != nil && grow(&o.summary, ev.Index) {
+			u.delta(protocol.MethodItemReasoningSummaryPartAdded, &protocol.ReasoningSummaryPartAddedNotification{
+				ThreadID: u.th.id, TurnID: u.id, ItemID: o.id, SummaryIndex: ev.Index,
+			})
+		}
+	case backend.EventSummaryDelta:
+		if o := f.find(itemReasoning, ev.ItemID); o != nil && grow(&o.summary, ev.Index) {
+			o.summary[ev.Index] = append(o.summary[ev.Index], ev.Delta...)
+			u.delta(protocol.MethodItemReasoningSummaryTextDelta, &protocol.ReasoningSummaryTextDeltaNotification{
+				ThreadID: u.th.id, TurnID: u.id, ItemID: o.id, Delta: ev.Delta, SummaryIndex: ev.Index,
+			})
+		}
+	case backend.EventReasoningDelta:
+		if o := f.find(itemReasoning, ev.ItemID); o != nil && grow(&o.content, ev.Index) {
+			o.content[ev.Index] = append(o.content[ev.Index], ev.Delta...)
+			u.delta(protocol.MethodItemReasoningTextDelta, &protocol.ReasoningTextDeltaNotification{
+				ThreadID: u.th.id, TurnID: u.id, ItemID: o.id, Delta: ev.Delta, ContentIndex: ev.Index,
+			})
+		}
+	case backend.EventCompleted:
+		f.done = ev.Response
+		if f.done == nil {
+			f.done = &backend.Completed{}
+		}
+	}
+}
+
+// grow makes room for a part.
+func grow(parts *[][]byte, index int) bool {
+	if index < 0 || index >= maxParts {
+		return false
+	}
+	for len(*parts) <= index {
+		*parts = append(*parts, nil)
+	}
+	return true
+}
+
+// find returns the open item that an event is about. Some backends name none,
+// or another; then it is the last one of its kind, as in the reference.
+func (f *fold) find(kind, source string) *openItem {
+	var last *openItem
+	for _, o := range f.open {
+		if o.kind != kind {
+			continue
+		}
+		if source != "" && o.source == source {
+			return o
+		}
+		last = o
+	}
+	return last
+}
+
+// take removes and returns the open item that a finished one belongs to, or
+// nil.
+func (f *fold) take(kind, source string) *openItem {
+	for i := len(f.open) - 1; i >= 0; i-- {
+		o := f.open[i]
+		if o.kind == kind && (o.source == source || o.source == "" || source == "") {
+			f.open = slices.Delete(f.open, i, i+1)
+			return o
+		}
+	}
+	return nil
+}
+
+// added starts the item that the parent sees of an item of the model, if it is
+// of a kind that is seen.
+func (f *fold) added(ev *backend.Event) {
+	it, ok := readItem(ev.Item)
+	if !ok {
+		return
+	}
+	if o := f.u.newOpen(&it); o != nil {
+		f.open = append(f.open, o)
+		f.u.itemStarted(o.item())
+	}
+}
+
+// finished takes an item of the model into the conversation and completes the
+// item that the parent sees of it. What the finished item says is the truth,
+// whatever the deltas were.
+func (f *fold) finished(ev *backend.Event) {
+	it, ok := readItem(ev.Item)
+	if !ok {
+		return
+	}
+	f.u.rememberAs(withoutID(ev.Item), ev.Item)
+	if c, ok := it.call(); ok {
+		f.calls = append(f.calls, c)
+		return
+	}
+	o := f.take(it.Type, it.ID)
+	fresh := f.u.newOpenFor(&it, o)
+	if o == nil {
+		f.u.itemStarted(fresh.item())
+	}
+	f.u.itemCompleted(fresh.item())
+}
+
+// closeOpen completes what was left open by an interrupt, a failure or a broken
+// stream, with what had come of it: no item stays unfinished in the parent's
+// eyes. The conversation does not get it.
+func (f *fold) closeOpen() {
+	for _, o := range f.open {
+		f.u.itemCompleted(o.item())
+	}
+	f.open = nil
+}
+
+// newOpen makes the open form of an item of the model; nil for kinds that the
+// parent does not see as such.
+func (u *turn) newOpen(it *modelItem) *openItem {
+	switch it.Type {
+	case itemMessage, itemReasoning, itemWebSearch:
+		return u.newOpenFor(it, nil)
+	}
+	return nil
+}
+
+// newOpenFor makes the open form of an item under the id of the one that was
+// started for it, or under a new one.
+func (u *turn) newOpenFor(it *modelItem, started *openItem) *openItem {
+	o := &openItem{kind: it.Type, source: it.ID}
+	if started != nil {
+		o.id, o.phase = started.id, started.phase
+	} else {
+		o.id = u.itemID(it.ID)
+	}
+	switch it.Type {
+	case itemMessage:
+		o.text = []byte(it.text())
+		if it.Phase != "" {
+			o.phase = &it.Phase
+		}
+	case itemReasoning:
+		for _, s := range it.Summary {
+			o.summary = append(o.summary, []byte(s.Text))
+		}
+		for _, c := range it.Content {
+			o.content = append(o.content, []byte(c.Text))
+		}
+	case itemWebSearch:
+		o.search = *it
+	}
+	return o
+}
+
+// itemID is the id under which the parent sees an item: the backend's own, or a
+// new one where it gave none or has used it in this turn already.
+func (u *turn) itemID(source string) string {
+	if source == "" || u.seen[source] {
+		source = uuid.NewString()
+	}
+	u.seen[source] = true
+	return source
+}
+
+// item is the item as the parent sees it.
+func (o *openItem) item() protocol.ThreadItem {
+	switch o.kind {
+	case itemReasoning:
+		return protocol.NewReasoning(o.id, texts(o.summary), texts(o.content))
+	case itemWebSearch:
+		query, action := searchAction(&o.search)
+		return protocol.NewWebSearch(o.id, query, action)
+	}
+	return protocol.NewAgentMessage(o.id, string(o.text), o.phase)
+}
+
+func texts(parts [][]byte) []string {
+	out := make([]string, len(parts))
+	for i, p := range parts {
+		out[i] = string(p)
+	}
+	return out
+}
+
+// searchAction tells what a web search did, and in one line what for.
+func searchAction(it *modelItem) (string, *protocol.WebSearchAction) {
+	a := it.Action
+	text := func(s string) protocol.Optional[string] {
+		if s == "" {
+			return protocol.Null[string]()
+		}
+		return protocol.Some(s)
+	}
+	switch a.Type {
+	case "":
+		return "", nil // not told yet
+	case "search":
+		query, queries := a.Query, protocol.Null[[]string]()
+		if len(a.Queries) > 0 {
+			queries = protocol.Some(a.Queries)
+			if query == "" {
+				query = a.Queries[0]
+			}
+		}
+		return query, &protocol.WebSearchAction{Type: "search", Query: text(a.Query), Queries: queries}
+	case "open_page":
+		return a.URL, &protocol.WebSearchAction{Type: "openPage", URL: text(a.URL)}
+	case "find_in_page":
+		return fmt.Sprintf("%q in %s", a.Pattern, a.URL), &protocol.WebSearchAction{Type: "findInPage", URL: text(a.URL), Pattern: text(a.Pattern)}
+	}
+	return "", &protocol.WebSearchAction{Type: "other"}
+}
+
+func (u *turn) itemStarted(item protocol.ThreadItem) {
+	u.notify(protocol.MethodItemStarted, &protocol.ItemStartedNotification{Item: item, ThreadID: u.th.id, TurnID: u.id})
+}
+
+// itemCompleted records a finished item and tells the parent, in this order: a
+// parent that has heard of an item finds it with thread/read.
+func (u *turn) itemCompleted(item protocol.ThreadItem) {
+	u.th.post(func() {
+		if u.record != nil {
+			u.record.Items = append(u.record.Items, item)
+		}
+	})
+	u.notify(protocol.MethodItemCompleted, &protocol.ItemCompletedNotification{Item: item, ThreadID: u.th.id, TurnID: u.id})
+}

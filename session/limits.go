@@ -1,0 +1,16 @@
+package session
+
+// Bounds on what a parent may hand to a turn.
+const (
+	// maxInputChars is the reference's: one MiB of characters for all of one
+	// input.
+	maxInputChars = 1 << 20
+	// maxSteers is how many inputs may wait for the model's next request. A user
+	// types one now and then; more is a fault of the parent.
+	maxSteers = 64
+	// maxSteerChars bounds them together, to a few inputs of full size.
+	maxSteerChars = 4 * maxInputChars
+	// maxImageBytes is the largest image file that is read into a request. The
+	// backend takes no larger ones, and each request sends them all again.
+	maxImageBytes = 20 << 20
+)

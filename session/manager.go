@@ -1,0 +1,145 @@
+package session
+
+import (
+	"context"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"app-server/internal/config"
+	"app-server/protocol"
+)
+
+// Options are what a [Manager] works with. Parent, Model and Config are needed.
+type Options struct {
+	Parent Parent
+	Model  Model
+	// Tools may be nil: then the model is offered none.
+	Tools  Tools
+	Config *config.Config
+	// Version is this server's own, shown as a thread's cliVersion.
+	Version string
+	// Cwd is the server's working directory, where relative ones start.
+	Cwd string
+	// Getenv tells the user's shell. Nil means os.Getenv.
+	Getenv func(string) string
+	// Log may be nil.
+	Log *zap.Logger
+}
+
+// Manager holds the live threads. Its methods are the handlers of the thread
+// and turn methods; all are safe for concurrent use.
+type Manager struct {
+	parent  Parent
+	model   Model
+	tools   Tools
+	config  *config.Config
+	version string
+	cwd     string
+	getenv  func(string) string
+	log     *zap.Logger
+
+	// base is the context of everything that runs; hardStop ends it when
+	// Shutdown may wait no longer.
+	base     context.Context
+	hardStop context.CancelFunc
+	// wg counts the goroutines of threads and turns.
+	wg sync.WaitGroup
+
+	mu sync.Mutex
+	// Guarded by mu.
+	closing bool
+	threads map[string]*thread
+	order   []*thread // by id, which for UUIDv7 is by creation
+}
+
+// NewManager makes a Manager without threads. It starts no goroutine.
+func NewManager(o Options) *Manager {
+	m := &Manager{
+		parent: o.Parent, model: o.Model, tools: o.Tools, config: o.Config,
+		version: o.Version, cwd: o.Cwd, getenv: o.Getenv, log: o.Log,
+		threads: map[string]*thread{},
+	}
+	if m.tools == nil {
+		m.tools = noTools{}
+	}
+	if m.getenv == nil {
+		m.getenv = os.Getenv
+	}
+	if m.log == nil {
+		m.log = zap.NewNop()
+	}
+	m.base, m.hardStop = context.WithCancel(context.Background())
+	return m
+}
+
+// add takes a thread in and starts its goroutine, which ends in Shutdown.
+func (m *Manager) add(t *thread) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing {
+		return errShuttingDown
+	}
+	m.threads[t.id] = t
+	at, _ := slices.BinarySearchFunc(m.order, t.id, func(x *thread, id string) int { return compareText(x.id, id) })
+	m.order = slices.Insert(m.order, at, t)
+	m.wg.Go(t.loop)
+	return nil
+}
+
+// thread finds a live thread.
+func (m *Manager) thread(id string) (*thread, error) {
+	m.mu.Lock()
+	t := m.threads[id]
+	m.mu.Unlock()
+	if t != nil {
+		return t, nil
+	}
+	parsed, err := uuid.Parse(id)
+	if err != nil {
+		return nil, protocol.Invalid(protocol.ReasonThreadNotFound, "This is no thread id: a UUID is expected")
+	}
+	// A UUID may be written in other ways; the reference takes them.
+	m.mu.Lock()
+	t = m.threads[parsed.String()]
+	m.mu.Unlock()
+	if t == nil {
+		return nil, protocol.Invalid(protocol.ReasonThreadNotFound, "No such thread is loaded: %s", parsed)
+	}
+	return t, nil
+}
+
+// all lists the live threads, oldest first.
+func (m *Manager) all() []*thread {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.order)
+}
+
+// notify sends a notification. A parent that cannot be reached is no reason to
+// stop: the connection ends the server by itself.
+func (m *Manager) notify(ctx context.Context, method string, params any) {
+	if err := m.parent.Notify(ctx, method, params); err != nil {
+		m.log.Debug("notification not sent", zap.String("method", method), zap.Error(err))
+	}
+}
+
+// Shutdown refuses new threads and turns, interrupts the turns that run, and
+// waits until each has sent its turn/completed and every goroutine has ended.
+// When ctx ends first, turns are cut off wherever they wait, and Shutdown still
+// waits for their goroutines. Calling it again is harmless.
+func (m *Manager) Shutdown(ctx context.Context) {
+	m.mu.Lock()
+	m.closing = true
+	m.mu.Unlock()
+	stop := context.AfterFunc(ctx, m.hardStop)
+	defer stop()
+	for _, t := range m.all() {
+		t.post(t.close)
+	}
+	m.wg.Wait()
+	m.hardStop()
+}

@@ -1,0 +1,68 @@
+package session
+
+import (
+	"math"
+
+	"app-server/internal/backend"
+	"app-server/protocol"
+)
+
+// limits are the last rate limits told by the backend; nil while none were.
+type limits struct{ last *backend.RateLimits }
+
+// sawLimits takes in the limits of a response or of a failure, if there are any,
+// and tells the parent.
+func (u *turn) sawLimits(l *backend.RateLimits) {
+	if l == nil {
+		return
+	}
+	u.th.conv.limits.last = l
+	u.tellLimits()
+}
+
+// tellLimits sends account/rateLimits/updated with what is known, which may be
+// nothing: the reference sends it after each response all the same, and parents
+// wait for it.
+func (u *turn) tellLimits() {
+	l := u.th.conv.limits.last
+	if l == nil {
+		l = &backend.RateLimits{LimitID: limitID}
+	}
+	u.notify(protocol.MethodAccountRateLimitsUpdated, &protocol.AccountRateLimitsUpdatedNotification{RateLimits: RateLimitSnapshot(l)})
+}
+
+// limitID names the limit of this kind of client.
+const limitID = "codex"
+
+// RateLimitSnapshot is l as the wire tells it. The percentage is rounded, since
+// the wire has whole ones; a plan that the wire does not know is unknown there.
+func RateLimitSnapshot(l *backend.RateLimits) protocol.RateLimitSnapshot {
+	s := protocol.RateLimitSnapshot{
+		LimitID: optional(l.LimitID), LimitName: optional(l.LimitName),
+		Primary: window(l.Primary), Secondary: window(l.Secondary),
+		RateLimitReachedType: optional(l.ReachedType),
+	}
+	if l.Plan != "" {
+		plan := protocol.WirePlan(l.Plan)
+		s.PlanType = &plan
+	}
+	if c := l.Credits; c != nil {
+		s.Credits = &protocol.CreditsSnapshot{HasCredits: c.HasCredits, Unlimited: c.Unlimited, Balance: optional(c.Balance)}
+	}
+	return s
+}
+
+func window(w *backend.Window) *protocol.RateLimitWindow {
+	if w == nil {
+		return nil
+	}
+	return &protocol.RateLimitWindow{UsedPercent: int64(math.Round(w.UsedPercent)), WindowDurationMins: w.Minutes, ResetsAt: w.ResetsAt}
+}
+
+// optional is nil for an empty text.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,159 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"go.uber.org/zap"
+
+	"app-server/internal/backend"
+	"app-server/internal/config"
+	"app-server/protocol"
+)
+
+// respond gets one whole response of the model, over as many attempts as the
+// provider's stream_max_retries allows, and returns the calls in it, which the
+// caller must answer. Finished items of a broken attempt stay in the
+// conversation, and calls among them are answered before the next attempt; what
+// was half streamed is dropped from it.
+//
+// On an error all calls have been answered.
+func (u *turn) respond() ([]Call, error) {
+	for attempt := 1; ; attempt++ {
+		f := fold{u: u}
+		err := f.stream(u.request())
+		f.closeOpen()
+		if u.ctx.Err() != nil {
+			u.abandon(f.calls, "The call was aborted because the user interrupted the turn.")
+			return nil, errInterrupted
+		}
+		if err == nil {
+			u.responded(f.done)
+			return f.calls, nil
+		}
+		var be *backend.Error
+		known := errors.As(err, &be)
+		if known {
+			u.sawLimits(be.Limits)
+		}
+		if !known || be.Retry != backend.RetryStream || attempt > u.provider.StreamMaxRetries {
+			u.abandon(f.calls, "The call was aborted because the turn failed.")
+			return nil, err
+		}
+		u.answer(f.calls)
+		u.notify(protocol.MethodError, &protocol.ErrorNotification{Error: *retryError(be), WillRetry: true, ThreadID: u.th.id, TurnID: u.id})
+		wait := be.RetryAfter
+		if wait <= 0 {
+			wait = backend.Backoff(attempt)
+		}
+		if !u.pause(wait) {
+			return nil, errInterrupted
+		}
+	}
+}
+
+// pause waits, and reports false where an interrupt ended the wait.
+func (u *turn) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return u.ctx.Err() == nil
+	case <-u.ctx.Done():
+		return false
+	}
+}
+
+// request is what the model is asked next.
+func (u *turn) request() *backend.Request {
+	t := u.th
+	r := &backend.Request{
+		Provider: backendProvider(u.provider, t.cfg), ThreadID: t.id, Turn: u.state,
+		Model: u.set.model, Instructions: t.instructions,
+		Input: t.conv.input(), Tools: t.m.tools.Specs(ToolEnv{Model: u.set.model, Cwd: u.set.cwd}),
+		ParallelToolCalls: u.info.ParallelToolCalls, OutputSchema: u.schema, Metadata: u.metadata,
+	}
+	if u.set.tier != nil {
+		r.ServiceTier = string(*u.set.tier)
+	}
+	if u.info.Reasoning {
+		r.Reasoning = &backend.Reasoning{Effort: string(u.set.effort), Summary: string(u.set.summary)}
+		if r.Reasoning.Effort == "" {
+			r.Reasoning.Effort = u.info.DefaultEffort
+		}
+		switch r.Reasoning.Summary {
+		case "":
+			r.Reasoning.Summary = u.info.DefaultSummary
+		case string(protocol.SummaryNone):
+			r.Reasoning.Summary = "" // the backend knows no such value
+		}
+	}
+	if u.info.Verbosity {
+		if r.Verbosity = string(u.set.verbosity); r.Verbosity == "" {
+			r.Verbosity = u.info.DefaultVerbosity
+		}
+	}
+	return r
+}
+
+func backendProvider(p config.Provider, cfg *config.Config) backend.Provider {
+	return backend.Provider{
+		ID: p.ID, Name: p.Name, BaseURL: p.BaseURL, OpenAI: p.ID == config.ProviderOpenAI, ChatGPTBaseURL: cfg.ChatGPTBaseURL,
+		RequiresAuth: p.RequiresOpenAIAuth, EnvKey: p.EnvKey, Bearer: p.BearerToken,
+		QueryParams: p.QueryParams, Headers: p.HTTPHeaders, EnvHeaders: p.EnvHTTPHeaders,
+		RequestMaxRetries: p.RequestMaxRetries, StreamMaxRetries: p.StreamMaxRetries, StreamIdleTimeout: p.StreamIdleTimeout,
+	}
+}
+
+// answer runs calls and gives their outputs to the model, in the order of the
+// calls. Once the turn is interrupted the rest is not run.
+func (u *turn) answer(calls []Call) {
+	for _, c := range calls {
+		if u.ctx.Err() != nil {
+			u.abandon([]Call{c}, "The call was aborted because the user interrupted the turn.")
+			continue
+		}
+		u.remember(outputItem(c, u.runTool(c)))
+	}
+}
+
+// abandon answers calls that are not run: the backend refuses a conversation
+// with a call that has no output.
+func (u *turn) abandon(calls []Call, why string) {
+	for _, c := range calls {
+		u.remember(outputItem(c, Output{Text: why}))
+	}
+}
+
+// runTool runs one call. A tool that panics has failed, and nothing else has.
+func (u *turn) runTool(c Call) (out Output) {
+	defer func() {
+		if p := recover(); p != nil {
+			u.th.m.log.Error("panic in a tool", zap.String("thread", u.th.id), zap.String("turn", u.id), zap.String("tool", c.Name), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			out = Output{Text: fmt.Sprintf("The tool %s failed with an internal error.", c.Name)}
+		}
+	}()
+	c.ThreadID, c.TurnID = u.th.id, u.id
+	if c.Kind == CallUnserved {
+		return unknownTool(c)
+	}
+	if c.Kind == CallFunction && !jsontext.Value(c.Arguments).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+		return Output{Text: "The arguments of the call are not valid JSON. Send the call again with valid arguments."}
+	}
+	return u.th.m.tools.Run(u.ctx, c)
+}
+
+// remember adds an item to the conversation.
+func (u *turn) remember(raw jsontext.Value) { u.rememberAs(raw, raw) }
+
+// rememberAs adds an item to the conversation that came in another form, which
+// is the one shown to a parent that asked for raw items.
+func (u *turn) rememberAs(raw, came jsontext.Value) {
+	u.th.conv.items = append(u.th.conv.items, raw)
+	if u.th.rawEvents {
+		u.notify(protocol.MethodRawResponseItemCompleted, &protocol.RawResponseItemCompletedNotification{ThreadID: u.th.id, TurnID: u.id, Item: came})
+	}
+}

@@ -1,0 +1,254 @@
+package session
+
+import (
+	"github.com/go-json-experiment/json"
+	"os"
+	"path/filepath"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"app-server/internal/config"
+	"app-server/protocol"
+)
+
+// settings are what turn/start may change for a thread. A value is never
+// changed once a turn has it; the thread replaces its own.
+type settings struct {
+	model, provider string
+	cwd             string
+	approval        protocol.ApprovalPolicy
+	reviewer        protocol.ApprovalsReviewer
+	sandbox         protocol.SandboxPolicy
+	effort          protocol.ReasoningEffort  // empty: the model's own
+	summary         protocol.ReasoningSummary // empty: the model's own
+	verbosity       protocol.Verbosity
+	tier            *protocol.ServiceTier
+	personality     protocol.Personality
+	// developer are the thread's developer instructions; modeDeveloper those of
+	// its collaboration mode.
+	developer, modeDeveloper string
+}
+
+// defaultModel is used where neither the parent nor the configuration names a
+// model.
+const defaultModel = "gpt-5.4"
+
+// newSettings makes the settings of a new thread. It refuses what would not
+// hold: a provider that is not defined, a restriction that could not be read
+// and that the parent does not set itself, a permission profile.
+func newSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string) (settings, error) {
+	s := settings{
+		model: cfg.Model, provider: cfg.ModelProvider, cwd: cwd,
+		effort: cfg.ModelReasoningEffort, summary: cfg.ModelReasoningSummary, verbosity: cfg.ModelVerbosity,
+		personality: cfg.Personality, developer: cfg.DeveloperInstructions, reviewer: cfg.ApprovalsReviewer,
+	}
+	if isGiven(p.PermissionProfile) {
+		return s, profileRefused(p.Sandbox != nil, "sandbox")
+	}
+	override(&s.model, p.Model)
+	override(&s.provider, p.ModelProvider)
+	override(&s.personality, p.Personality)
+	override(&s.developer, p.DeveloperInstructions)
+	override(&s.reviewer, p.ApprovalsReviewer)
+	if s.model == "" {
+		s.model = defaultModel
+	}
+	if s.reviewer == "" {
+		s.reviewer = protocol.ReviewerUser
+	}
+	if p.ServiceTier.Present {
+		s.tier = p.ServiceTier.Value
+	} else if cfg.ServiceTier != "" {
+		s.tier = &cfg.ServiceTier
+	}
+	if _, ok := cfg.Providers[s.provider]; !ok {
+		return s, protocol.Invalid(protocol.ReasonUnknownProvider, "No model provider is defined under the id %q", s.provider)
+	}
+
+	switch a := cfg.ApprovalPolicy; {
+	case p.ApprovalPolicy != nil:
+		s.approval = *p.ApprovalPolicy
+	case a.Err != nil:
+		return s, broken(a.Err)
+	case a.Set:
+		s.approval = a.Value
+	default:
+		s.approval = protocol.ApprovalPolicy{Mode: protocol.ApprovalOnRequest}
+	}
+	mode := protocol.SandboxReadOnly
+	switch b := cfg.SandboxMode; {
+	case p.Sandbox != nil:
+		mode = *p.Sandbox
+	case b.Err != nil:
+		return s, broken(b.Err)
+	case b.Set:
+		mode = b.Value
+	}
+	var err error
+	s.sandbox, err = sandboxOf(mode, cfg)
+	return s, err
+}
+
+// sandboxOf is the policy of a mode under a configuration.
+func sandboxOf(mode protocol.SandboxMode, cfg *config.Config) (protocol.SandboxPolicy, error) {
+	switch mode {
+	case protocol.SandboxDangerFullAccess:
+		return protocol.SandboxPolicy{Type: protocol.PolicyDangerFullAccess}, nil
+	case protocol.SandboxWorkspaceWrite:
+		w := cfg.SandboxWorkspaceWrite
+		if w.Err != nil {
+			return protocol.SandboxPolicy{}, broken(w.Err)
+		}
+		return protocol.SandboxPolicy{
+			Type: protocol.PolicyWorkspaceWrite, WritableRoots: w.Value.WritableRoots, NetworkAccess: w.Value.NetworkAccess,
+			ExcludeTmpdirEnvVar: w.Value.ExcludeTmpdirEnvVar, ExcludeSlashTmp: w.Value.ExcludeSlashTmp,
+		}, nil
+	}
+	return protocol.SandboxPolicy{Type: protocol.PolicyReadOnly}, nil
+}
+
+// with is s under the overrides of a turn, which hold from then on.
+func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings, error) {
+	if isGiven(p.PermissionProfile) {
+		return s, profileRefused(p.SandboxPolicy != nil, "sandboxPolicy")
+	}
+	override(&s.model, p.Model)
+	override(&s.approval, p.ApprovalPolicy)
+	override(&s.reviewer, p.ApprovalsReviewer)
+	override(&s.sandbox, p.SandboxPolicy)
+	override(&s.effort, p.Effort)
+	override(&s.summary, p.Summary)
+	override(&s.personality, p.Personality)
+	if p.ServiceTier.Present {
+		s.tier = p.ServiceTier.Value
+	}
+	if p.Cwd != nil {
+		s.cwd = absolute(*p.Cwd, serverCwd)
+	}
+	if c := p.CollaborationMode; c != nil {
+		// A collaboration mode goes before the single settings beside it.
+		s.model = c.Settings.Model
+		override(&s.effort, c.Settings.ReasoningEffort)
+		s.modeDeveloper = ""
+		override(&s.modeDeveloper, c.Settings.DeveloperInstructions)
+	}
+	return s, nil
+}
+
+func override[T any](into *T, with *T) {
+	if with != nil {
+		*into = *with
+	}
+}
+
+// isGiven reports whether a raw member is there and not null.
+func isGiven(v jsontext.Value) bool { return len(v) > 0 && v.Kind() != 'n' }
+
+// broken refuses to run under a restriction that nobody could read.
+func broken(err error) error {
+	return protocol.Invalid(protocol.ReasonRestrictionBroken, "The configuration holds a restriction that cannot be read: %v", err)
+}
+
+// profileRefused tells why a permission profile is not taken: dropping one in
+// silence would lift what the parent meant to forbid.
+func profileRefused(twice bool, other string) error {
+	if twice {
+		return protocol.Invalid(protocol.ReasonInvalidParams, "permissionProfile and %s exclude each other", other)
+	}
+	return protocol.Invalid(protocol.ReasonInvalidParams, "permissionProfile is not enforced by this server; use %s", other)
+}
+
+// absolute joins a relative working directory to the server's own.
+func absolute(cwd, base string) string {
+	if filepath.IsAbs(cwd) {
+		return filepath.Clean(cwd)
+	}
+	return filepath.Join(base, cwd)
+}
+
+// Kinds of path and access in a permission profile.
+const (
+	profileRead  = "read"
+	profileWrite = "write"
+)
+
+type profileEntry struct {
+	Path   any    `json:"path"`
+	Access string `json:"access"`
+}
+
+func specialPath(kind, access string) profileEntry {
+	type value struct {
+		Kind string `json:"kind"`
+	}
+	return profileEntry{struct {
+		Type  string `json:"type"`
+		Value value  `json:"value"`
+	}{"special", value{kind}}, access}
+}
+
+func plainPath(path, access string) profileEntry {
+	return profileEntry{struct {
+		Type string `json:"type"`
+		Path string `json:"path"`
+	}{"path", path}, access}
+}
+
+// permissionProfile tells a sandbox policy in the newer form, as the reference
+// does for each of its modes.
+func permissionProfile(p protocol.SandboxPolicy, cwd string) *protocol.PermissionProfile {
+	type network struct {
+		Enabled bool `json:"enabled"`
+	}
+	type fileSystem struct {
+		Type    string         `json:"type"`
+		Entries []profileEntry `json:"entries"`
+	}
+	profile := struct {
+		Type       string      `json:"type"`
+		Network    *network    `json:"network,omitzero"`
+		FileSystem *fileSystem `json:"fileSystem,omitzero"`
+	}{Type: "disabled"}
+	switch p.Type {
+	case protocol.PolicyReadOnly, protocol.PolicyWorkspaceWrite:
+		profile.Type = "managed"
+		profile.Network = &network{p.NetworkAccess}
+		profile.FileSystem = &fileSystem{"restricted", profileEntries(p, cwd)}
+	case protocol.PolicyExternalSandbox:
+		profile.Type = "external"
+		profile.Network = &network{p.NetworkAccess}
+	}
+	raw, err := json.Marshal(profile)
+	if err != nil {
+		return nil
+	}
+	return &protocol.PermissionProfile{Raw: raw}
+}
+
+func profileEntries(p protocol.SandboxPolicy, cwd string) []profileEntry {
+	entries := []profileEntry{specialPath("root", profileRead)}
+	if p.Type != protocol.PolicyWorkspaceWrite {
+		return entries
+	}
+	entries = append(entries, specialPath("current_working_directory", profileWrite))
+	if !p.ExcludeSlashTmp {
+		entries = append(entries, specialPath("slash_tmp", profileWrite))
+	}
+	if !p.ExcludeTmpdirEnvVar {
+		entries = append(entries, specialPath("tmpdir", profileWrite))
+	}
+	for _, root := range p.WritableRoots {
+		entries = append(entries, plainPath(root, profileWrite))
+	}
+	// The folders with settings stay read-only inside the workspace; the
+	// repository's only where there is one.
+	if git := filepath.Join(cwd, ".git"); exists(git) {
+		entries = append(entries, plainPath(git, profileRead))
+	}
+	return append(entries, plainPath(filepath.Join(cwd, ".codex"), profileRead))
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

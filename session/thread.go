@@ -1,0 +1,174 @@
+package session
+
+import (
+	"context"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+
+	"app-server/internal/config"
+	"app-server/protocol"
+)
+
+// thread is one live conversation.
+type thread struct {
+	// Never changed after the thread was made.
+	m         *Manager
+	id        string
+	created   time.Time
+	cfg       *config.Config
+	ephemeral bool
+	rawEvents bool
+	// instructions are the base instructions, fixed for the thread's life: the
+	// backend's prompt cache begins with them.
+	instructions string
+	// docs are the instruction files of the project and the home, as a user
+	// message; empty for none.
+	docs string
+
+	// cmds carries work to the thread's goroutine; gone is closed at its end.
+	cmds chan func()
+	gone chan struct{}
+
+	// Owned by the thread's goroutine.
+	updated  time.Time
+	settings settings
+	preview  string
+	spoken   bool // whether there was a user message
+	status   protocol.ThreadStatus
+	turns    []*protocol.Turn
+	current  *turn // the turn that runs or is about to
+	next     *turn // waits until current has sent its last notification
+	closing  bool
+
+	// conv is owned by the goroutine of the current turn.
+	conv conversation
+}
+
+// loop is the thread's goroutine. It ends once close was called and no turn is
+// left.
+func (t *thread) loop() {
+	defer close(t.gone)
+	for !t.closing || t.current != nil || t.next != nil {
+		t.guard(<-t.cmds)
+	}
+}
+
+// guard survives a broken invariant in one piece of work: the thread's other
+// work is worth more than a crash.
+func (t *thread) guard(work func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.m.log.Error("panic in a thread", zap.String("thread", t.id), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+		}
+	}()
+	work()
+}
+
+// post hands work to the thread's goroutine and returns when that has taken it
+// up. Work posted by one goroutine runs in order. After the thread's end it is
+// dropped.
+func (t *thread) post(work func()) {
+	select {
+	case t.cmds <- work:
+	case <-t.gone:
+	}
+}
+
+// do runs work on the thread's goroutine and waits for its end.
+func (t *thread) do(ctx context.Context, work func()) error {
+	done := make(chan struct{})
+	failed := true
+	job := func() {
+		defer close(done)
+		work()
+		failed = false
+	}
+	select {
+	case t.cmds <- job:
+	case <-t.gone:
+		return errShuttingDown
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	<-done
+	if failed {
+		return errInternal
+	}
+	return nil
+}
+
+// view is the thread as the wire shows it, without its turns. It runs on the
+// thread's goroutine, or before that has started.
+func (t *thread) view() protocol.Thread {
+	return protocol.Thread{
+		ID: t.id, Preview: t.preview, Ephemeral: t.ephemeral, ModelProvider: t.settings.provider,
+		CreatedAt: t.created.Unix(), UpdatedAt: t.updated.Unix(), Status: t.status,
+		Cwd: t.settings.cwd, CLIVersion: t.m.version, Source: protocol.SourceAppServer, Turns: []protocol.Turn{},
+	}
+}
+
+// close interrupts what runs and drops a turn whose response was never sent:
+// nobody knows its id.
+func (t *thread) close() {
+	t.closing = true
+	for _, u := range []**turn{&t.current, &t.next} {
+		if *u == nil {
+			continue
+		}
+		(*u).closing = true
+		(*u).cancel()
+		if !(*u).armed {
+			*u = nil
+		}
+	}
+}
+
+// running is the turn that takes further input, or nil.
+func (t *thread) running() *turn {
+	for _, u := range []*turn{t.next, t.current} {
+		if u != nil && !u.closing {
+			return u
+		}
+	}
+	return nil
+}
+
+// begin makes a turn the current one, or the next one where the current one has
+// yet to send its last notifications.
+func (t *thread) begin(u *turn) {
+	if t.current == nil {
+		t.current = u
+	} else {
+		t.next = u
+	}
+}
+
+// arm lets a turn start: its response is on its way.
+func (t *thread) arm(u *turn) {
+	if u != t.current && u != t.next {
+		return // dropped by close
+	}
+	u.armed = true
+	t.launch()
+}
+
+// launch starts the current turn's goroutine once it may. The goroutine ends
+// with the turn, and the turn ends whenever its context does.
+func (t *thread) launch() {
+	if u := t.current; u != nil && u.armed && !u.launched {
+		u.launched = true
+		t.m.wg.Go(u.run)
+	}
+}
+
+// release follows the last notification of a turn.
+func (t *thread) release(u *turn) {
+	if t.current != u {
+		return
+	}
+	u.cancel()
+	t.current, t.next = t.next, nil
+	t.launch()
+}

@@ -1,0 +1,135 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+
+	"app-server/internal/config"
+	"app-server/internal/prompt"
+	"app-server/protocol"
+)
+
+// StartThread handles thread/start. The func returned sends thread/started. It
+// fails with a *protocol.Error for an override that cannot be used, an unknown
+// provider, and settings that would not be enforced; then there is no thread.
+func (m *Manager) StartThread(_ context.Context, p *protocol.ThreadStartParams) (protocol.ThreadStartResponse, func(), error) {
+	var none protocol.ThreadStartResponse
+	if len(p.DynamicTools) > 2 && isGiven(p.DynamicTools) { // longer than []
+		return none, nil, protocol.Invalid(protocol.ReasonNotServed, "dynamicTools are not served by this server yet")
+	}
+	cfg, err := m.config.WithJSON(p.Config)
+	if err != nil {
+		return none, nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
+	}
+	cwd := m.cwd
+	if p.Cwd != nil {
+		cwd = absolute(*p.Cwd, m.cwd)
+	}
+	s, err := newSettings(cfg, &p.ThreadSettings, cwd)
+	if err != nil {
+		return none, nil, err
+	}
+	base, err := baseInstructions(cfg, p.BaseInstructions)
+	if err != nil {
+		return none, nil, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return none, nil, fmt.Errorf("session: thread id: %w", err)
+	}
+	docs := prompt.ProjectDocs(prompt.DocsOptions{
+		Cwd: s.cwd, Home: cfg.Home, MaxBytes: cfg.ProjectDocMaxBytes, Fallback: cfg.ProjectDocFallbackFilenames,
+	})
+	now := time.Now()
+	t := &thread{
+		m: m, id: id.String(), created: now, updated: now, cfg: cfg,
+		ephemeral: p.Ephemeral != nil && *p.Ephemeral, rawEvents: p.ExperimentalRawEvents,
+		instructions: base, docs: docs.Text, settings: s,
+		status: protocol.ThreadStatus{Type: protocol.StatusIdle},
+		cmds:   make(chan func()), gone: make(chan struct{}),
+	}
+	response := startResponse(t, docs.Sources)
+	if err := m.add(t); err != nil {
+		return none, nil, err
+	}
+	return response, func() {
+		m.notify(m.base, protocol.MethodThreadStarted, &protocol.ThreadStartedNotification{Thread: response.Thread})
+		for _, w := range docs.Warnings {
+			m.warn(t.id, w)
+		}
+	}, nil
+}
+
+// startResponse describes a thread whose goroutine has not started.
+func startResponse(t *thread, sources []string) protocol.ThreadStartResponse {
+	s := t.settings
+	r := protocol.ThreadStartResponse{
+		Thread: t.view(), Model: s.model, ModelProvider: s.provider, ServiceTier: s.tier, Cwd: s.cwd,
+		InstructionSources: sources, ApprovalPolicy: s.approval, ApprovalsReviewer: s.reviewer,
+		Sandbox: s.sandbox, PermissionProfile: permissionProfile(s.sandbox, s.cwd),
+	}
+	if s.effort != "" {
+		r.ReasoningEffort = &s.effort
+	}
+	return r
+}
+
+// maxInstructionsFile bounds model_instructions_file, in bytes.
+const maxInstructionsFile = 1 << 20
+
+// baseInstructions are those of the parent, else of the configuration, else our
+// own. A file that cannot be read is an error: to go on with other instructions
+// than the user chose would be worse.
+func baseInstructions(cfg *config.Config, given *string) (string, error) {
+	switch {
+	case given != nil:
+		return *given, nil
+	case cfg.ModelInstructionsFile != "":
+		info, err := os.Stat(cfg.ModelInstructionsFile)
+		if err == nil && (!info.Mode().IsRegular() || info.Size() > maxInstructionsFile) {
+			err = fmt.Errorf("it is no regular file of up to %d bytes", maxInstructionsFile)
+		}
+		var text []byte
+		if err == nil {
+			text, err = os.ReadFile(cfg.ModelInstructionsFile)
+		}
+		if err != nil {
+			return "", protocol.Invalid(protocol.ReasonConfig, "model_instructions_file %s cannot be read: %v", cfg.ModelInstructionsFile, plainCause(err))
+		}
+		return string(text), nil
+	case cfg.Instructions != "":
+		return cfg.Instructions, nil
+	}
+	return prompt.Base(), nil
+}
+
+// ReadThread handles thread/read of a live thread, with its turns as they were
+// streamed where they are asked for.
+func (m *Manager) ReadThread(ctx context.Context, p *protocol.ThreadReadParams) (protocol.ThreadReadResponse, error) {
+	t, err := m.thread(p.ThreadID)
+	if err != nil {
+		return protocol.ThreadReadResponse{}, err
+	}
+	v, err := t.read(ctx, p.IncludeTurns)
+	return protocol.ThreadReadResponse{Thread: v}, err
+}
+
+// read is the thread as it is now.
+func (t *thread) read(ctx context.Context, withTurns bool) (v protocol.Thread, err error) {
+	err = t.do(ctx, func() {
+		v = t.view()
+		if !withTurns {
+			return
+		}
+		for _, u := range t.turns {
+			turn := *u
+			turn.Items = u.Items[:len(u.Items):len(u.Items)] // items never change, but more may come
+			v.Turns = append(v.Turns, turn)
+		}
+	})
+	return v, err
+}

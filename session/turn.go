@@ -1,0 +1,263 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"app-server/internal/backend"
+	"app-server/internal/config"
+	"app-server/protocol"
+)
+
+// turn is one exchange. Its goroutine runs it from turn/started to
+// turn/completed.
+type turn struct {
+	// Never changed after the turn was made.
+	id     string
+	th     *thread
+	set    settings
+	input  []protocol.UserInput
+	schema []byte // outputSchema, or nil
+	// ctx ends with an interrupt, and when the server can wait no longer.
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	// Owned by the thread's goroutine.
+	armed      bool // the response is on its way
+	launched   bool // the turn's goroutine has been started
+	closing    bool // takes no more input
+	ended      bool // its end has been recorded
+	steers     []steer
+	steerChars int
+	record     *protocol.Turn // in thread.turns; nil before turn/started
+
+	// Owned by the turn's goroutine once that runs.
+	metadata map[string]string
+	started  time.Time
+	info     backend.ModelInfo
+	provider config.Provider
+	state    *backend.TurnState
+	seen     map[string]bool // ids of items of this turn
+}
+
+// run is the turn's goroutine. Whatever happens in it, the turn gets exactly one
+// turn/completed, and the thread is free for the next one afterwards.
+func (u *turn) run() {
+	defer u.th.post(func() { u.th.release(u) })
+	err := u.survive(u.work)
+	ended := false
+	_ = u.survive(func() error {
+		u.wrapUp(err)
+		ended = true
+		return nil
+	})
+	if !ended && err == nil {
+		err = errPanic
+	}
+	_ = u.survive(func() error { u.end(err); return nil })
+}
+
+// errPanic ends a turn in which an invariant was broken.
+var errPanic = fmt.Errorf("session: panic in a turn")
+
+// survive turns a panic into an error and logs it.
+func (u *turn) survive(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			u.th.m.log.Error("panic in a turn", zap.String("thread", u.th.id), zap.String("turn", u.id), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			err = errPanic
+		}
+	}()
+	return f()
+}
+
+// notify sends a notification that the parent must get. An interrupt does not
+// end the wait for a slow parent; only the end of the server does.
+func (u *turn) notify(method string, params any) { u.th.m.notify(u.th.m.base, method, params) }
+
+// delta sends a notification that only shows progress. An interrupt ends the
+// wait for a slow parent.
+func (u *turn) delta(method string, params any) { u.th.m.notify(u.ctx, method, params) }
+
+// work is all of the turn but its end.
+func (u *turn) work() error {
+	u.begin()
+	if u.provider.Err != nil {
+		return &failure{kind: protocol.KindOther, message: "The model provider cannot be used: " + u.provider.Err.Error(), cause: u.provider.Err}
+	}
+	return u.converse()
+}
+
+// begin tells that the turn has started and takes in the context and the user's
+// words.
+func (u *turn) begin() {
+	t := u.th
+	u.started = time.Now()
+	u.info = backend.LookupModel(u.set.model)
+	u.provider = t.cfg.Providers[u.set.provider]
+	u.state = &backend.TurnState{TurnID: u.id, Sandbox: string(u.set.sandbox.Mode())}
+	u.warnUnknownModel()
+
+	status := protocol.ThreadStatus{Type: protocol.StatusActive, ActiveFlags: []protocol.ThreadActiveFlag{}}
+	started := u.started.Unix()
+	t.post(func() {
+		t.status, t.updated = status, u.started
+		r := newRecord(u.id)
+		r.StartedAt = &started
+		u.record = &r
+		t.turns = append(t.turns, u.record)
+	})
+	u.notify(protocol.MethodThreadStatusChanged, &protocol.ThreadStatusChangedNotification{ThreadID: t.id, Status: status})
+	told := newRecord(u.id)
+	told.StartedAt = &started
+	u.notify(protocol.MethodTurnStarted, &protocol.TurnStartedNotification{ThreadID: t.id, Turn: told})
+	u.tellContext()
+	u.hear(u.input)
+}
+
+// warnUnknownModel warns once per thread and model of a model that the
+// catalogue lacks: its limits are guessed.
+func (u *turn) warnUnknownModel() {
+	c := &u.th.conv
+	if u.info.Known || c.warned[u.set.model] {
+		return
+	}
+	if c.warned == nil {
+		c.warned = map[string]bool{}
+	}
+	c.warned[u.set.model] = true
+	u.notify(protocol.MethodWarning, &protocol.WarningNotification{
+		ThreadID: &u.th.id, Message: fmt.Sprintf("The model %q is not known to this server; default limits and no reasoning settings are used for it.", u.set.model),
+	})
+}
+
+// hear takes in words of the user: as an item for the parent, and for the model.
+func (u *turn) hear(input []protocol.UserInput) {
+	if len(input) == 0 {
+		return
+	}
+	item := protocol.NewUserMessage(uuid.NewString(), input)
+	u.seen[item.ID] = true
+	t, text := u.th, inputText(input)
+	t.post(func() {
+		t.spoken = true
+		if t.preview == "" {
+			t.preview = text
+		}
+	})
+	u.itemStarted(item)
+	if parts := inputParts(input, u.set.cwd); len(parts) > 0 {
+		u.remember(messageItem(roleUser, parts...))
+	}
+	u.itemCompleted(item)
+}
+
+// converse asks the model until it has nothing more to do and nothing more was
+// said to it.
+func (u *turn) converse() error {
+	more := u.pending()
+	for {
+		for _, s := range more {
+			u.steerIn(s)
+		}
+		calls, err := u.respond()
+		if err != nil {
+			return err
+		}
+		if len(calls) > 0 {
+			u.answer(calls)
+			more = u.pending()
+		} else if more = u.pendingOrClose(); len(more) == 0 {
+			return nil
+		}
+		if u.ctx.Err() != nil {
+			return errInterrupted
+		}
+	}
+}
+
+func (u *turn) steerIn(s steer) {
+	if s.metadata != nil {
+		u.metadata = s.metadata
+	}
+	u.hear(s.input)
+}
+
+// take removes the input that waits.
+func (u *turn) take() []steer {
+	s := u.steers
+	u.steers, u.steerChars = nil, 0
+	return s
+}
+
+// pending takes the input that came while the model was busy.
+func (u *turn) pending() (more []steer) {
+	_ = u.th.do(u.th.m.base, func() { more = u.take() })
+	return more
+}
+
+// pendingOrClose does the same, and where there is none makes the turn take no
+// more, in one step: input is either heard or refused, never lost.
+func (u *turn) pendingOrClose() (more []steer) {
+	_ = u.th.do(u.th.m.base, func() {
+		more = u.take()
+		u.closing = u.closing || len(more) == 0
+	})
+	return more
+}
+
+// wrapUp leaves the conversation fit for the next turn: words that were taken
+// but not yet given to the model are kept, and an interrupt is told to it.
+func (u *turn) wrapUp(err error) {
+	var left []steer
+	_ = u.th.do(u.th.m.base, func() {
+		u.closing = true
+		left = u.take()
+	})
+	for _, s := range left {
+		u.steerIn(s)
+	}
+	if interrupted(u.ctx, err) {
+		u.remember(abortedNote())
+	}
+}
+
+// end records how the turn ended and sends its last notifications.
+func (u *turn) end(err error) {
+	t := u.th
+	status, idle := protocol.TurnCompleted, protocol.ThreadStatus{Type: protocol.StatusIdle}
+	var why *protocol.TurnError
+	switch {
+	case err == nil:
+	case interrupted(u.ctx, err):
+		status = protocol.TurnInterrupted
+	default:
+		status, idle.Type, why = protocol.TurnFailed, protocol.StatusSystemError, turnError(err)
+	}
+	now := time.Now()
+	if u.started.IsZero() {
+		u.started = now
+	}
+	started, completed, took := u.started.Unix(), now.Unix(), now.Sub(u.started).Milliseconds()
+	final := protocol.Turn{
+		ID: u.id, Items: []protocol.ThreadItem{}, Status: status, Error: why,
+		StartedAt: &started, CompletedAt: &completed, DurationMS: &took,
+	}
+	t.post(func() {
+		u.closing, u.ended = true, true
+		t.status, t.updated = idle, now
+		if r := u.record; r != nil {
+			r.Status, r.Error, r.CompletedAt, r.DurationMS = status, why, &completed, &took
+		}
+	})
+	u.notify(protocol.MethodThreadStatusChanged, &protocol.ThreadStatusChangedNotification{ThreadID: t.id, Status: idle})
+	if why != nil {
+		u.notify(protocol.MethodError, &protocol.ErrorNotification{Error: *why, ThreadID: t.id, TurnID: u.id})
+	}
+	u.notify(protocol.MethodTurnCompleted, &protocol.TurnCompletedNotification{ThreadID: t.id, Turn: final})
+}

@@ -1,0 +1,174 @@
+package session
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"app-server/protocol"
+)
+
+// StartTurn handles turn/start. The turn begins when the func returned is
+// called; until then nothing is told of it, and Shutdown drops it. While a turn
+// runs no second one begins: the input is steered into the running turn, whose
+// id is returned, so that every id handed out gets its turn/completed. (The
+// reference 0.125.0 hands out an id that never ends; 0.169.0 does as here.)
+//
+// It fails with a *protocol.Error for unknown threads, input over the limit and
+// settings that would not be enforced.
+func (m *Manager) StartTurn(ctx context.Context, p *protocol.TurnStartParams) (protocol.TurnStartResponse, func(), error) {
+	var none protocol.TurnStartResponse
+	t, err := m.thread(p.ThreadID)
+	if err != nil {
+		return none, nil, err
+	}
+	chars, err := checkInput(p.Input)
+	if err != nil {
+		return none, nil, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return none, nil, err
+	}
+	var u *turn
+	var running string
+	if doErr := t.do(ctx, func() { u, running, err = t.startTurn(id.String(), p, chars) }); doErr != nil {
+		return none, nil, doErr
+	}
+	if err != nil {
+		return none, nil, err
+	}
+	if u == nil {
+		return protocol.TurnStartResponse{Turn: newRecord(running)}, nil, nil
+	}
+	return protocol.TurnStartResponse{Turn: newRecord(u.id)}, func() { t.post(func() { t.arm(u) }) }, nil
+}
+
+// newRecord is a turn as it is told before anything happened in it.
+func newRecord(id string) protocol.Turn {
+	return protocol.Turn{ID: id, Items: []protocol.ThreadItem{}, Status: protocol.TurnInProgress}
+}
+
+// startTurn makes a turn, or steers into the one that runs and returns its id.
+func (t *thread) startTurn(id string, p *protocol.TurnStartParams, chars int) (*turn, string, error) {
+	if t.closing {
+		return nil, "", errShuttingDown
+	}
+	s, err := t.settings.with(p, t.m.cwd)
+	if err != nil {
+		return nil, "", err
+	}
+	if u := t.running(); u != nil {
+		if len(p.Input) > 0 {
+			if err := u.queue(steer{p.Input, p.ResponsesAPIClient, chars}); err != nil {
+				return nil, "", err
+			}
+		}
+		t.settings = s
+		return nil, u.id, nil
+	}
+	if t.next != nil {
+		// It was interrupted before it could start. It is next all the same.
+		return nil, "", protocol.Errorf(protocol.CodeOverloaded, protocol.ReasonOverloaded, "An interrupted turn is still ending; try again")
+	}
+	t.settings = s
+	u := &turn{
+		id: id, th: t, set: s, input: p.Input, schema: p.OutputSchema, metadata: p.ResponsesAPIClient,
+		seen: map[string]bool{},
+	}
+	if !isGiven(u.schema) {
+		u.schema = nil
+	}
+	u.ctx, u.cancel = context.WithCancel(t.m.base)
+	t.begin(u)
+	return u, "", nil
+}
+
+// SteerTurn handles turn/steer: further input for the running turn, given to
+// the model in the turn's next request. It fails where that turn does not run
+// or nothing is given.
+func (m *Manager) SteerTurn(ctx context.Context, p *protocol.TurnSteerParams) (protocol.TurnSteerResponse, error) {
+	var none protocol.TurnSteerResponse
+	t, err := m.thread(p.ThreadID)
+	if err != nil {
+		return none, err
+	}
+	if len(p.Input) == 0 {
+		return none, protocol.Invalid(protocol.ReasonInvalidParams, "The input is empty")
+	}
+	chars, err := checkInput(p.Input)
+	if err != nil {
+		return none, err
+	}
+	doErr := t.do(ctx, func() {
+		u := t.running()
+		switch {
+		case u == nil:
+			err = protocol.Invalid(protocol.ReasonTurnNotFound, "No turn is running that could take the input")
+		case u.id != p.ExpectedTurnID:
+			err = protocol.Invalid(protocol.ReasonTurnMismatch, "Another turn is running: %s", u.id)
+		default:
+			err = u.queue(steer{p.Input, p.ResponsesAPIClient, chars})
+		}
+	})
+	if doErr != nil {
+		err = doErr
+	}
+	if err != nil {
+		return none, err
+	}
+	return protocol.TurnSteerResponse{TurnID: p.ExpectedTurnID}, nil
+}
+
+// InterruptTurn handles turn/interrupt. It answers at once, whatever the turn
+// waits for; the turn then ends as interrupted. A second interrupt of a turn
+// that has not ended yet is answered alike. It fails where that turn does not
+// run. (The reference 0.125.0 never answers then; 0.169.0 does as here.)
+func (m *Manager) InterruptTurn(ctx context.Context, p *protocol.TurnInterruptParams) (protocol.TurnInterruptResponse, error) {
+	var done protocol.TurnInterruptResponse
+	t, err := m.thread(p.ThreadID)
+	if err != nil {
+		return done, err
+	}
+	if doErr := t.do(ctx, func() { err = t.interrupt(p.TurnID) }); doErr != nil {
+		return done, doErr
+	}
+	return done, err
+}
+
+func (t *thread) interrupt(id string) error {
+	active := ""
+	for _, u := range []*turn{t.next, t.current} {
+		if u == nil || u.ended {
+			continue
+		}
+		if u.id == id {
+			u.closing = true
+			u.cancel()
+			return nil
+		}
+		active = u.id
+	}
+	if active != "" {
+		return protocol.Invalid(protocol.ReasonTurnMismatch, "Another turn is running: %s", active)
+	}
+	return protocol.Invalid(protocol.ReasonTurnNotFound, "No turn is running")
+}
+
+// steer is input for a turn that runs.
+type steer struct {
+	input    []protocol.UserInput
+	metadata map[string]string
+	chars    int
+}
+
+// queue keeps input until the turn's next request. A full queue is refused with
+// the code that asks the parent to try again.
+func (u *turn) queue(s steer) error {
+	if len(u.steers) >= maxSteers || u.steerChars+s.chars > maxSteerChars {
+		return protocol.Errorf(protocol.CodeOverloaded, protocol.ReasonOverloaded, "Too much input waits for the running turn; try again")
+	}
+	u.steers = append(u.steers, s)
+	u.steerChars += s.chars
+	return nil
+}
