@@ -24,7 +24,7 @@ type Identity struct {
 	Account      string         `json:"account,omitzero"`      // chatgpt_account_id
 	Expires      int64          `json:"exp,omitzero"`          // Unix seconds
 	Serial       string         `json:"jti,omitzero"`          // makes two tokens of one person differ
-	Claims       map[string]any `json:",unknown"`              // further claims, as they are
+	Claims       map[string]any `json:"-"`                     // further claims, as they are
 }
 
 // payload returns the claims as a token carries them.
@@ -104,15 +104,25 @@ func ChatGPTAuth(t ManagedTokens) []byte {
 	})
 }
 
+// identityMembers are the names that [Identity] has of its own.
+var identityMembers = []string{"email", "profileEmail", "plan", "user", "legacyUser", "account", "exp", "jti"}
+
 // buildToken makes a token from the JSON form of an [Identity], with its name
-// as serial so that tokens of different names differ.
-func buildToken(name, claims string) (string, error) {
-	if claims == "" {
-		claims = "{}"
+// as serial so that tokens of different names differ. Other members become
+// claims as they are.
+func buildToken(name, text string) (string, error) {
+	if text == "" {
+		text = "{}"
 	}
 	identity := Identity{Serial: name}
-	if err := json.Unmarshal([]byte(claims), &identity); err != nil {
+	if err := json.Unmarshal([]byte(text), &identity); err != nil {
 		return "", err
+	}
+	if err := json.Unmarshal([]byte(text), &identity.Claims); err != nil {
+		return "", err
+	}
+	for _, member := range identityMembers {
+		delete(identity.Claims, member)
 	}
 	return identity.Token(), nil
 }

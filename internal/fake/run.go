@@ -33,6 +33,10 @@ type Mode struct {
 // exitPatience is how long the server may take to end.
 const exitPatience = 2 * time.Second
 
+// killPatience is how long a server that was killed may take. A function in this
+// process cannot be killed, only asked, and fake time is free.
+const killPatience = time.Minute
+
 // RunOptions configure [Run].
 type RunOptions struct {
 	// Dir is an empty folder that the story may fill.
@@ -409,7 +413,7 @@ func (r *runner) stop() error {
 	var err error
 	if !r.exited {
 		r.process.Kill()
-		ctx, cancel := context.WithTimeout(context.Background(), exitPatience+r.mode.Slack)
+		ctx, cancel := context.WithTimeout(context.Background(), killPatience)
 		defer cancel()
 		_, err = r.process.waitExit(ctx)
 	}
