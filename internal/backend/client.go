@@ -5,8 +5,10 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -144,9 +146,8 @@ func (c *Client) send(ctx context.Context, k *call, cred credential) (*answer, *
 	if k.wholly > 0 {
 		a.bound = time.AfterFunc(k.wholly, func() { cancel(errIdle) })
 	}
-	request := c.httpRequest(attempt, k, cred, u, a.clock)
 	a.clock.sending()
-	response, err := c.transport.RoundTrip(request)
+	response, err := c.roundTrip(attempt, k, cred, u, a.clock)
 	a.clock.sent()
 	if err != nil {
 		cause := context.Cause(attempt)
@@ -165,6 +166,22 @@ func (c *Client) send(ctx context.Context, k *call, cred credential) (*answer, *
 	return a, nil
 }
 
+// roundTrip sends the request, and once more where a kept connection turned out
+// to be closed while the request was written to it. net/http repeats by itself
+// only what failed before the first byte or at the first byte of the answer.
+func (c *Client) roundTrip(ctx context.Context, k *call, cred credential, u *url.URL, clock *idleClock) (*http.Response, error) {
+	var kept, torn atomic.Bool // set by the transport's goroutines
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:      func(i httptrace.GotConnInfo) { kept.Store(i.Reused) },
+		WroteRequest: func(i httptrace.WroteRequestInfo) { torn.Store(i.Err != nil) },
+	})
+	response, err := c.transport.RoundTrip(c.httpRequest(traced, k, cred, u, clock))
+	if err != nil && kept.Load() && torn.Load() && ctx.Err() == nil {
+		response, err = c.transport.RoundTrip(c.httpRequest(ctx, k, cred, u, clock))
+	}
+	return response, err
+}
+
 // httpRequest is the only place that puts a token into a request. No redirect
 // is ever followed: RoundTrip does not, and a 3xx becomes an error.
 func (c *Client) httpRequest(ctx context.Context, k *call, cred credential, u *url.URL, clock *idleClock) *http.Request {
@@ -174,7 +191,7 @@ func (c *Client) httpRequest(ctx context.Context, k *call, cred credential, u *u
 	// by a model request, so that is safe.
 	header["X-Idempotency-Key"] = []string{}
 	user := u.User
-	u.User = nil
+	u = &url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawQuery: u.RawQuery}
 	request := (&http.Request{
 		Method: k.method, URL: u, Host: u.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
