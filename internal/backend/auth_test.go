@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -194,5 +197,42 @@ func TestUsageSharesThe401Rule(t *testing.T) {
 	all := s.requests()
 	if len(all) != 2 || all[1].Path != "/backend-api/wham/usage" || all[1].Header.Get("Chatgpt-Account-Id") != "org-b" || all[1].Header.Get("Content-Type") != "" {
 		t.Errorf("%+v", all)
+	}
+}
+
+// 256 turns at once, each with its own answer, over connections that are kept.
+func TestManyAtOnce(t *testing.T) {
+	const turns = 256
+	var arrived sync.WaitGroup
+	arrived.Add(turns)
+	s := serve(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		if n < turns { // nobody is answered before all have asked
+			arrived.Done()
+			arrived.Wait()
+		}
+		good(w)
+	})
+	c := client(t, Options{Credentials: signedInAs(firstToken)})
+	var fresh atomic.Int32
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+		if !i.Reused {
+			fresh.Add(1)
+		}
+	}})
+	for range 2 {
+		var all sync.WaitGroup
+		for range turns {
+			all.Go(func() {
+				for _, err := range c.Stream(ctx, s.request()) {
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
+	}
+	if n := fresh.Load(); n > turns+turns/8 { // a connection may come back a moment too late
+		t.Errorf("%d connections for twice %d turns", n, turns)
 	}
 }

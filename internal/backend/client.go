@@ -189,7 +189,9 @@ func (c *Client) httpRequest(ctx context.Context, k *call, cred credential, u *u
 	// An empty list is not sent; it tells net/http that it may repeat the
 	// request when a kept connection turns out to be closed. Nothing is stored
 	// by a model request, so that is safe.
-	header["X-Idempotency-Key"] = []string{}
+	if header.Get("X-Idempotency-Key") == "" {
+		header["X-Idempotency-Key"] = []string{}
+	}
 	user := u.User
 	u = &url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawQuery: u.RawQuery}
 	request := (&http.Request{

@@ -111,7 +111,7 @@ func TestNoSecretInErrors(t *testing.T) {
 	for _, answer := range []func(w http.ResponseWriter){
 		func(w http.ResponseWriter) { http.Error(w, echo, 400) },
 		func(w http.ResponseWriter) { http.Error(w, `{"error":{"message":"`+echo+`"}}`, 500) },
-		func(w http.ResponseWriter) { http.Error(w, `{"detail":"`+echo+`"}`, 401) },
+		func(w http.ResponseWriter) { http.Error(w, `{"detail":"`+echo+`"}`, http.StatusUnauthorized) },
 		func(w http.ResponseWriter) { w.Header().Set("X-Request-Id", echo); w.WriteHeader(404) },
 		func(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/"+firstToken); w.WriteHeader(200) },
 		func(w http.ResponseWriter) {

@@ -146,10 +146,10 @@ func proxies(getenv func(string) string) func(*http.Request) (*url.URL, error) {
 		if value == "" || direct.match(r.URL) {
 			return nil, nil
 		}
-		u, err := url.Parse(value)
-		if err != nil || u.Host == "" { // a bare "host:port"
-			u, err = url.Parse("http://" + value)
+		if !strings.Contains(value, "://") { // a bare "host:port"
+			value = "http://" + value
 		}
+		u, err := url.Parse(value)
 		if err != nil || u.Host == "" {
 			return nil, &setupError{"the value of " + name + " is not a valid proxy URL", nil}
 		}

@@ -2,6 +2,8 @@ package backend
 
 import (
 	"encoding/pem"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -64,8 +66,7 @@ func TestProxyIsUsed(t *testing.T) {
 	}
 	c.transport.(*lazyTransport).made.CloseIdleConnections()
 
-	c = New(Options{Getenv: func(string) string { return "http://me:hidden-password@127.0.0.1:1" }})
-	c.transport = mustTransport(t, map[string]string{"HTTPS_PROXY": "http://me:hidden-password@127.0.0.1:1"})
+	c = New(Options{Transport: mustTransport(t, map[string]string{"HTTPS_PROXY": "http://me:hidden-password@127.0.0.1:1"})})
 	fail := mustFail(t, c, &Request{Provider: Provider{BaseURL: "https://backend.test/v1"}})
 	if fail.Kind != KindConnectFailed || !strings.HasSuffix(fail.Message, "through the proxy") || strings.Contains(fail.Message+fail.Details, "hidden") {
 		t.Errorf("%+v", fail)
@@ -83,9 +84,10 @@ func mustTransport(t *testing.T, env map[string]string) *http.Transport {
 }
 
 func TestCertificates(t *testing.T) {
-	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { good(w) }))
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { good(w) }))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that are meant to fail
+	s.StartTLS()
 	t.Cleanup(s.Close)
-	s.Config.ErrorLog = nil
 	dir := t.TempDir()
 	bundle, empty := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "empty.pem")
 	for path, data := range map[string][]byte{

@@ -1,0 +1,203 @@
+package backend
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"app-server/protocol"
+)
+
+// call is a request in the shape that can be sent any number of times: all of
+// it but the credential.
+type call struct {
+	method   string
+	provider string
+	source   keySource
+	key      protocol.Secret // with source providerKey
+	target   func(Token) (*url.URL, *Error)
+	header   http.Header
+	body     []byte
+	// patience is how long the backend may be silent.
+	patience time.Duration
+	// wholly bounds everything from sending to the end of the body; 0 for no
+	// bound.
+	wholly  time.Duration
+	retries int
+	secrets redactor
+}
+
+// newCall prepares the POST of a model request.
+func (c *Client) newCall(r *Request) (*call, *Error) {
+	p := &r.Provider
+	k := &call{method: http.MethodPost, provider: p.ID, patience: p.StreamIdleTimeout, retries: p.RequestMaxRetries}
+	if k.patience <= 0 {
+		k.patience = defaultIdleTimeout
+	}
+	switch {
+	case p.EnvKey != "":
+		value := c.getenv(p.EnvKey)
+		if strings.TrimSpace(value) == "" {
+			return nil, &Error{Kind: KindUnauthorized,
+				Message: fmt.Sprintf("the environment variable %s, which holds the key of model provider %q, is not set", p.EnvKey, p.ID)}
+		}
+		k.source, k.key = providerKey, protocol.NewSecret(value)
+	case !p.Bearer.IsEmpty():
+		k.source, k.key = providerKey, p.Bearer
+	case p.OpenAI || p.RequiresAuth:
+		k.source = signedIn
+	}
+	if k.source == providerKey {
+		k.secrets.add(k.key.Reveal())
+	}
+	k.target = func(t Token) (*url.URL, *Error) { return responsesURL(p, t) }
+	for _, value := range p.QueryParams {
+		k.secrets.add(value)
+	}
+	k.header = c.headers(r, &k.secrets)
+	k.body = r.encode()
+	return k, nil
+}
+
+// headers are all but the credential. What the provider's configuration sets
+// goes over originator and user-agent, and under what the protocol needs.
+func (c *Client) headers(r *Request, secrets *redactor) http.Header {
+	h := c.identityHeaders()
+	for name, value := range r.Provider.Headers {
+		secrets.add(value)
+		setHeader(h, name, value)
+	}
+	for name, variable := range r.Provider.EnvHeaders {
+		if value := c.getenv(variable); strings.TrimSpace(value) != "" {
+			secrets.add(value)
+			setHeader(h, name, value)
+		}
+	}
+	if r.Provider.OpenAI {
+		setHeader(h, "Version", protocol.WireVersion)
+	}
+	setHeader(h, "Session_id", r.ThreadID)
+	setHeader(h, "X-Client-Request-Id", r.ThreadID)
+	// The number counts the windows that compaction has opened; there is one.
+	setHeader(h, "X-Codex-Window-Id", r.ThreadID+":0")
+	if t := r.Turn; t != nil && t.TurnID != "" {
+		setHeader(h, "X-Codex-Turn-Metadata", turnMetadata(r.ThreadID, t))
+	}
+	if state := r.Turn.state(); state != "" {
+		setHeader(h, "X-Codex-Turn-State", state)
+	}
+	h.Set("Accept", "text/event-stream")
+	h.Set("Content-Type", "application/json")
+	return h
+}
+
+// turnMetadata has the members of codex app-server 0.125.0.
+func turnMetadata(thread string, t *TurnState) string {
+	data, err := json.Marshal(struct {
+		Session string `json:"session_id"`
+		Source  string `json:"thread_source"`
+		Turn    string `json:"turn_id"`
+		Sandbox string `json:"sandbox,omitzero"`
+	}{thread, "user", t.TurnID, t.Sandbox})
+	if err != nil { // an id that is not UTF-8
+		return ""
+	}
+	return string(data)
+}
+
+// identityHeaders tell who asks: the parent by its name, and this server.
+func (c *Client) identityHeaders() http.Header {
+	h := make(http.Header, 16)
+	if c.identity != nil {
+		id := c.identity()
+		setHeader(h, "Originator", id.Originator)
+		setHeader(h, "User-Agent", id.UserAgent)
+	}
+	if h.Get("User-Agent") == "" {
+		h.Set("User-Agent", "app-server") // or net/http would name itself
+	}
+	return h
+}
+
+// responsesURL is where model requests go with this token.
+func responsesURL(p *Provider, t Token) (*url.URL, *Error) {
+	base := p.BaseURL
+	switch {
+	case base != "":
+	case t.ChatGPT:
+		base = strings.TrimRight(orDefault(p.ChatGPTBaseURL, DefaultChatGPTBaseURL), "/") + "/codex"
+	default:
+		base = apiBaseURL
+	}
+	u, fail := joinURL(base, "/responses")
+	if fail != nil {
+		fail.Message = fmt.Sprintf("the base URL of model provider %q is not a valid http or https URL", p.ID)
+		return nil, fail
+	}
+	if len(p.QueryParams) > 0 {
+		q := u.Query()
+		for name, value := range p.QueryParams {
+			q.Set(name, value)
+		}
+		u.RawQuery = q.Encode()
+	}
+	return u, nil
+}
+
+// joinURL adds a path to a base URL and keeps its query. The error does not
+// quote the URL, which may hold a password.
+func joinURL(base, path string) (*url.URL, *Error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, &Error{Kind: KindOther, Message: "the base URL is not a valid http or https URL"}
+	}
+	u.Path = strings.TrimRight(u.Path, "/") + path
+	u.RawPath, u.Fragment, u.RawFragment = "", "", ""
+	return u, nil
+}
+
+func orDefault(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}
+
+// setHeader leaves out what a header cannot carry, as the reference does, and
+// what net/http decides by itself.
+func setHeader(h http.Header, name, value string) {
+	switch http.CanonicalHeaderKey(name) {
+	case "", "Host", "Content-Length", "Transfer-Encoding", "Connection", "Trailer":
+		return
+	}
+	if value != "" && isToken(name) && fitsHeader(value) {
+		h.Set(name, value)
+	}
+}
+
+// fitsHeader is whether a value may stand in a header: no control characters
+// but the tab.
+func fitsHeader(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; (c < ' ' && c != '\t') || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// isToken is whether a header may have that name (RFC 9110, section 5.6.2).
+func isToken(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
+			return false
+		}
+	}
+	return name != ""
+}
