@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"app-server/internal/config"
 	"app-server/internal/prompt"
 	"app-server/protocol"
 )
@@ -15,9 +16,26 @@ import (
 type told struct {
 	any      bool
 	settings prompt.Settings
-	// developer is what developerInstructions and the collaboration mode said.
-	developer, modeDeveloper string
-	date                     string
+	docs     docs
+	// modeDeveloper is what the collaboration mode said.
+	modeDeveloper string
+	date          string
+}
+
+// docs is what the instruction files of a working directory say.
+type docs struct{ cwd, text string }
+
+// docsFor reads the instruction files of the turn's working directory, where it
+// is another than the one they were read for.
+func (u *turn) docsFor(known docs) docs {
+	if known.cwd == u.set.cwd {
+		return known
+	}
+	return docs{u.set.cwd, prompt.ProjectDocs(docsOptions(u.th.cfg, u.set.cwd)).Text}
+}
+
+func docsOptions(cfg *config.Config, cwd string) prompt.DocsOptions {
+	return prompt.DocsOptions{Cwd: cwd, Home: cfg.Home, MaxBytes: cfg.ProjectDocMaxBytes, Fallback: cfg.ProjectDocFallbackFilenames}
 }
 
 // tellContext tells the model what it must know before the user's words: all of
@@ -30,21 +48,30 @@ func (u *turn) tellContext() {
 		settings: prompt.Settings{
 			Cwd: s.cwd, Model: s.model, Sandbox: s.sandbox, Approval: s.approval, Personality: s.personality,
 		},
-		developer: s.developer, modeDeveloper: s.modeDeveloper,
-		date: u.started.Format(time.DateOnly),
+		modeDeveloper: s.modeDeveloper,
+		date:          u.started.Format(time.DateOnly),
 	}
 	before := c.told
+	if !before.any {
+		now.docs = u.docsFor(t.docs)
+	} else {
+		now.docs = u.docsFor(before.docs)
+	}
 	c.told = now
 	var update prompt.Update
 	if !before.any {
 		update = u.firstContext(now)
 	} else {
 		update = prompt.Changes(before.settings, now.settings)
-		if now.developer != before.developer && now.developer != "" {
-			update.Developer = append(update.Developer, now.developer)
-		}
-		if now.modeDeveloper != before.modeDeveloper && now.modeDeveloper != "" {
+		switch {
+		case now.modeDeveloper == before.modeDeveloper:
+		case now.modeDeveloper == "":
+			update.Developer = append(update.Developer, modeGone)
+		default:
 			update.Developer = append(update.Developer, now.modeDeveloper)
+		}
+		if now.docs.text != before.docs.text && now.docs.text != "" {
+			update.User = append([]string{now.docs.text}, update.User...)
 		}
 		if now.date != before.date && now.settings.Cwd == before.settings.Cwd {
 			update.User = append(update.User, prompt.Environment(prompt.Surroundings{Date: now.date}))
@@ -62,16 +89,19 @@ func (u *turn) tellContext() {
 	}
 }
 
+// modeGone says that nothing of an earlier collaboration mode holds any more.
+const modeGone = "The instructions of the earlier collaboration mode no longer hold."
+
 // firstContext is all that the model is told at the beginning of a thread.
 func (u *turn) firstContext(now told) prompt.Update {
 	up := prompt.Update{Developer: []string{prompt.Permissions(now.settings.Sandbox, now.settings.Approval)}}
-	for _, text := range []string{now.developer, now.modeDeveloper, prompt.Personality(now.settings.Personality)} {
+	for _, text := range []string{u.set.developer, now.modeDeveloper, prompt.Personality(now.settings.Personality)} {
 		if text != "" {
 			up.Developer = append(up.Developer, text)
 		}
 	}
-	if u.th.docs != "" {
-		up.User = append(up.User, u.th.docs)
+	if now.docs.text != "" {
+		up.User = append(up.User, now.docs.text)
 	}
 	zone := u.started.Location().String()
 	if zone == "Local" { // no name is known

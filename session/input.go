@@ -36,15 +36,23 @@ func inputChars(input []protocol.UserInput) int {
 	return n
 }
 
-// inputText is the text of an input, for previews and searches.
-func inputText(input []protocol.UserInput) string {
+// preview is the beginning of what the user typed, for lists of threads.
+func preview(input []protocol.UserInput) string {
 	var parts []string
 	for _, in := range input {
 		if in.Type == protocol.InputText && in.Text != "" {
 			parts = append(parts, in.Text)
 		}
 	}
-	return strings.Join(parts, "\n")
+	text := strings.Join(parts, "\n")
+	if len(text) > maxPreview {
+		cut := maxPreview
+		for cut > 0 && !utf8.RuneStart(text[cut]) {
+			cut--
+		}
+		text = strings.Clone(text[:cut])
+	}
+	return text
 }
 
 // part is one part of a message to the backend.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 
 	"app-server/internal/backend"
 	"app-server/protocol"
@@ -17,10 +18,9 @@ const maxParts = 1024
 // fold takes in the events of one attempt of a response, each once: into the
 // conversation where it is finished, and into notifications.
 type fold struct {
-	u     *turn
-	open  []*openItem
-	calls []Call
-	done  *backend.Completed
+	u    *turn
+	open []*openItem
+	done *backend.Completed
 }
 
 // openItem is an item that has started and not ended.
@@ -159,11 +159,12 @@ func (f *fold) added(ev *backend.Event) {
 func (f *fold) finished(ev *backend.Event) {
 	it, ok := readItem(ev.Item)
 	if !ok {
+		f.u.th.m.log.Debug("item of the model skipped", zap.String("thread", f.u.th.id), zap.String("type", it.Type))
 		return
 	}
 	f.u.rememberAs(withoutID(ev.Item), ev.Item)
 	if c, ok := it.call(); ok {
-		f.calls = append(f.calls, c)
+		f.u.calls = append(f.u.calls, c)
 		return
 	}
 	o := f.take(it.Type, it.ID)

@@ -10,6 +10,9 @@ const (
 	maxSteers = 64
 	// maxSteerChars bounds them together, to a few inputs of full size.
 	maxSteerChars = 4 * maxInputChars
+	// maxPreview is how much of the first words of a thread its preview shows, in
+	// bytes. A page of a list holds many of them.
+	maxPreview = 4 << 10
 	// maxImageBytes is the largest image file that is read into a request. The
 	// backend takes no larger ones, and each request sends them all again.
 	maxImageBytes = 20 << 20

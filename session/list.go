@@ -91,6 +91,9 @@ func (m *Manager) ListThreads(ctx context.Context, p *protocol.ThreadListParams)
 		}
 		entries = entries[at+1:]
 	}
+	if len(entries) > 0 {
+		r.BackwardsCursor = &entries[0].ID
+	}
 	if size := pageSize(p.Limit, defaultPage); len(entries) > size {
 		entries = entries[:size]
 		r.NextCursor = &entries[size-1].ID

@@ -15,44 +15,46 @@ import (
 )
 
 // respond gets one whole response of the model, over as many attempts as the
-// provider's stream_max_retries allows, and returns the calls in it, which the
-// caller must answer. Finished items of a broken attempt stay in the
-// conversation, and calls among them are answered before the next attempt; what
-// was half streamed is dropped from it.
-//
-// On an error all calls have been answered.
-func (u *turn) respond() ([]Call, error) {
+// provider's stream_max_retries allows. Calls in it are left in u.calls.
+// Finished items of a broken attempt stay in the conversation, and calls among
+// them are answered before the next attempt; what was half streamed is dropped
+// from it.
+func (u *turn) respond() error {
 	for attempt := 1; ; attempt++ {
-		f := fold{u: u}
-		err := f.stream(u.request())
-		f.closeOpen()
+		done, err := u.attempt()
 		if u.ctx.Err() != nil {
-			u.abandon(f.calls, "The call was aborted because the user interrupted the turn.")
-			return nil, errInterrupted
+			return errInterrupted
 		}
 		if err == nil {
-			u.responded(f.done)
-			return f.calls, nil
+			u.responded(done)
+			return nil
 		}
 		var be *backend.Error
-		known := errors.As(err, &be)
-		if known {
-			u.sawLimits(be.Limits)
+		if !errors.As(err, &be) {
+			return err
 		}
-		if !known || be.Retry != backend.RetryStream || attempt > u.provider.StreamMaxRetries {
-			u.abandon(f.calls, "The call was aborted because the turn failed.")
-			return nil, err
+		u.sawLimits(be.Limits)
+		if be.Retry != backend.RetryStream || attempt > u.provider.StreamMaxRetries {
+			return err
 		}
-		u.answer(f.calls)
 		u.notify(protocol.MethodError, &protocol.ErrorNotification{Error: *retryError(be), WillRetry: true, ThreadID: u.th.id, TurnID: u.id})
+		u.answer()
 		wait := be.RetryAfter
 		if wait <= 0 {
 			wait = backend.Backoff(attempt)
 		}
 		if !u.pause(wait) {
-			return nil, errInterrupted
+			return errInterrupted
 		}
 	}
+}
+
+// attempt is one attempt of a response.
+func (u *turn) attempt() (*backend.Completed, error) {
+	f := fold{u: u}
+	defer f.closeOpen()
+	err := f.stream(u.request())
+	return f.done, err
 }
 
 // pause waits, and reports false where an interrupt ended the wait.
@@ -108,24 +110,19 @@ func backendProvider(p config.Provider, cfg *config.Config) backend.Provider {
 	}
 }
 
-// answer runs calls and gives their outputs to the model, in the order of the
-// calls. Once the turn is interrupted the rest is not run.
-func (u *turn) answer(calls []Call) {
-	for _, c := range calls {
-		if u.ctx.Err() != nil {
-			u.abandon([]Call{c}, "The call was aborted because the user interrupted the turn.")
-			continue
-		}
-		u.remember(outputItem(c, u.runTool(c)))
+// answer runs the calls that wait and gives their outputs to the model, in the
+// order of the calls. Once the turn is interrupted the rest is left to wrapUp.
+func (u *turn) answer() {
+	for len(u.calls) > 0 && u.ctx.Err() == nil {
+		u.output(u.runTool(u.calls[0]))
 	}
 }
 
-// abandon answers calls that are not run: the backend refuses a conversation
-// with a call that has no output.
-func (u *turn) abandon(calls []Call, why string) {
-	for _, c := range calls {
-		u.remember(outputItem(c, Output{Text: why}))
-	}
+// output gives the model the output of the first call that waits.
+func (u *turn) output(out Output) {
+	c := u.calls[0]
+	u.calls = u.calls[1:]
+	u.remember(outputItem(c, out))
 }
 
 // runTool runs one call. A tool that panics has failed, and nothing else has.

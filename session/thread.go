@@ -25,7 +25,7 @@ type thread struct {
 	instructions string
 	// docs are the instruction files of the project and the home, as a user
 	// message; empty for none.
-	docs string
+	docs docs
 
 	// cmds carries work to the thread's goroutine; gone is closed at its end.
 	cmds chan func()
@@ -123,6 +123,10 @@ func (t *thread) close() {
 			*u = nil
 		}
 	}
+	if t.current == nil {
+		t.current, t.next = t.next, nil
+	}
+	t.launch()
 }
 
 // running is the turn that takes further input, or nil.

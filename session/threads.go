@@ -41,24 +41,22 @@ func (m *Manager) StartThread(_ context.Context, p *protocol.ThreadStartParams) 
 	if err != nil {
 		return none, nil, fmt.Errorf("session: thread id: %w", err)
 	}
-	docs := prompt.ProjectDocs(prompt.DocsOptions{
-		Cwd: s.cwd, Home: cfg.Home, MaxBytes: cfg.ProjectDocMaxBytes, Fallback: cfg.ProjectDocFallbackFilenames,
-	})
+	found := prompt.ProjectDocs(docsOptions(cfg, s.cwd))
 	now := time.Now()
 	t := &thread{
 		m: m, id: id.String(), created: now, updated: now, cfg: cfg,
 		ephemeral: p.Ephemeral != nil && *p.Ephemeral, rawEvents: p.ExperimentalRawEvents,
-		instructions: base, docs: docs.Text, settings: s,
+		instructions: base, docs: docs{s.cwd, found.Text}, settings: s,
 		status: protocol.ThreadStatus{Type: protocol.StatusIdle},
 		cmds:   make(chan func()), gone: make(chan struct{}),
 	}
-	response := startResponse(t, docs.Sources)
+	response := startResponse(t, found.Sources)
 	if err := m.add(t); err != nil {
 		return none, nil, err
 	}
 	return response, func() {
 		m.notify(m.base, protocol.MethodThreadStarted, &protocol.ThreadStartedNotification{Thread: response.Thread})
-		for _, w := range docs.Warnings {
+		for _, w := range found.Warnings {
 			m.warn(t.id, w)
 		}
 	}, nil

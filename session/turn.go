@@ -43,6 +43,7 @@ type turn struct {
 	provider config.Provider
 	state    *backend.TurnState
 	seen     map[string]bool // ids of items of this turn
+	calls    []Call          // calls of the model without an output yet
 }
 
 // run is the turn's goroutine. Whatever happens in it, the turn gets exactly one
@@ -143,7 +144,7 @@ func (u *turn) hear(input []protocol.UserInput) {
 	}
 	item := protocol.NewUserMessage(uuid.NewString(), input)
 	u.seen[item.ID] = true
-	t, text := u.th, inputText(input)
+	t, text := u.th, preview(input)
 	t.post(func() {
 		t.spoken = true
 		if t.preview == "" {
@@ -165,18 +166,17 @@ func (u *turn) converse() error {
 		for _, s := range more {
 			u.steerIn(s)
 		}
-		calls, err := u.respond()
-		if err != nil {
+		if u.ctx.Err() != nil {
+			return errInterrupted
+		}
+		if err := u.respond(); err != nil {
 			return err
 		}
-		if len(calls) > 0 {
-			u.answer(calls)
+		if len(u.calls) > 0 {
+			u.answer()
 			more = u.pending()
 		} else if more = u.pendingOrClose(); len(more) == 0 {
 			return nil
-		}
-		if u.ctx.Err() != nil {
-			return errInterrupted
 		}
 	}
 }
@@ -211,9 +211,18 @@ func (u *turn) pendingOrClose() (more []steer) {
 	return more
 }
 
-// wrapUp leaves the conversation fit for the next turn: words that were taken
-// but not yet given to the model are kept, and an interrupt is told to it.
+// wrapUp leaves the conversation fit for the next turn: calls that were not run
+// get an output all the same, since the backend refuses a conversation with a
+// call that has none; words that were taken but not yet given to the model are
+// kept; and an interrupt is told to it.
 func (u *turn) wrapUp(err error) {
+	why := "The call was not run because the turn failed."
+	if interrupted(u.ctx, err) {
+		why = "The call was aborted because the user interrupted the turn."
+	}
+	for len(u.calls) > 0 {
+		u.output(Output{Text: why})
+	}
 	var left []steer
 	_ = u.th.do(u.th.m.base, func() {
 		u.closing = true
