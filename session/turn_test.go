@@ -251,7 +251,7 @@ func TestTwoThreadsSideBySide(t *testing.T) {
 func TestWithoutID(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"id":"a","type":"message","content":[{"id":"stays"}]}`: `{"type":"message","content":[{"id":"stays"}]}`,
-		`{"type":"x", "n": 1.50, "id" : {"a":[1]}}`:               `{"type":"x","n":1.50}`,
+		`{"type":"x", "n": 1.50, "id" : {"a":[1]}}`:              `{"type":"x","n":1.50}`,
 		`{}`: `{}`,
 	} {
 		if got := withoutID(jsontext.Value(in)); string(got) != want {
