@@ -14,7 +14,7 @@ import (
 // told is what the model has been told about its surroundings. The zero value
 // is nothing.
 type told struct {
-	any      bool
+	begun    bool
 	settings prompt.Settings
 	docs     docs
 	// modeDeveloper is what the collaboration mode said.
@@ -44,7 +44,7 @@ func docsOptions(cfg *config.Config, cwd string) prompt.DocsOptions {
 func (u *turn) tellContext() {
 	c, t, s := &u.th.conv, u.th, u.set
 	now := told{
-		any: true,
+		begun: true,
 		settings: prompt.Settings{
 			Cwd: s.cwd, Model: s.model, Sandbox: s.sandbox, Approval: s.approval, Personality: s.personality,
 		},
@@ -52,14 +52,14 @@ func (u *turn) tellContext() {
 		date:          u.started.Format(time.DateOnly),
 	}
 	before := c.told
-	if !before.any {
+	if !before.begun {
 		now.docs = u.docsFor(t.docs)
 	} else {
 		now.docs = u.docsFor(before.docs)
 	}
 	c.told = now
 	var update prompt.Update
-	if !before.any {
+	if !before.begun {
 		update = u.firstContext(now)
 	} else {
 		update = prompt.Changes(before.settings, now.settings)

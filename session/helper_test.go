@@ -300,16 +300,22 @@ func newWorld(t *testing.T, cfg string, replies ...reply) *world {
 func newWorldTools(t *testing.T, cfg string, tools Tools, replies ...reply) *world {
 	t.Helper()
 	home := t.TempDir()
-	if err := os.WriteFile(filepath.Join(home, "config.toml"), []byte(cfg), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	w := &world{t: t, parent: newParent(), model: &fakeModel{replies: replies, forever: say("more")}, home: home}
 	w.Manager = NewManager(Options{
 		Parent: w.parent, Model: w.model, Tools: tools, Version: "1.2.3", Cwd: home,
-		Config: config.Load(config.Options{Home: home, Cwd: home, Getenv: func(string) string { return "" }}),
+		Config: loadConfig(t, home, cfg),
 		Getenv: func(name string) string { return map[string]string{"SHELL": "/bin/bash"}[name] },
 	})
 	return w
+}
+
+// loadConfig reads cfg as the config.toml of home.
+func loadConfig(t testing.TB, home, cfg string) *config.Config {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(home, "config.toml"), []byte(cfg), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return config.Load(config.Options{Home: home, Cwd: home, Getenv: func(string) string { return "" }})
 }
 
 // start starts a thread from params as JSON.
