@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/renameio/v2"
 
 	"app-server/protocol"
 )
@@ -150,17 +149,7 @@ func writeStored(home string, key protocol.Secret) error {
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return err
 	}
-	// The temporary file lies in the home as well: a key has no place in /tmp.
-	f, err := renameio.NewPendingFile(filepath.Join(home, authFile),
-		renameio.WithTempDir(home), renameio.WithStaticPermissions(authFileMode))
-	if err != nil {
-		return err
-	}
-	defer f.Cleanup()
-	if _, err := f.Write(append(raw, '\n')); err != nil {
-		return err
-	}
-	return f.CloseAtomicallyReplace()
+	return replaceFile(filepath.Join(home, authFile), append(raw, '\n'))
 }
 
 // removeStored removes auth.json. Where that cannot be (a file that is mounted

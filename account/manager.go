@@ -49,7 +49,7 @@ type Snapshot struct {
 	UserID    string
 	// Email is empty where the tokens name none.
 	Email string
-	// Plan is the plan as the tokens name it; WirePlan maps it to the wire.
+	// Plan is the plan as the tokens name it; protocol.WirePlan maps it to the wire.
 	Plan string
 	// Generation is another one after every login, logout and refresh, and
 	// never 0. Refresh wants the one of the token that was used.
@@ -67,7 +67,7 @@ func (s *Snapshot) plan() *protocol.PlanType {
 	if s == nil || !s.ChatGPT() {
 		return nil
 	}
-	return new(WirePlan(s.Plan))
+	return new(protocol.WirePlan(s.Plan))
 }
 
 // seenTokens bounds how many replaced tokens are remembered for cleaning texts.

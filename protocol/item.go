@@ -103,18 +103,22 @@ type WebSearchAction struct {
 	Pattern Optional[string]   `json:"pattern,omitzero"`
 }
 
-// ItemStartedNotification is item/started.
+// ItemStartedNotification is item/started. StartedAtMS, in Unix milliseconds, is
+// of a later generation of the wire (0.169.0) that requires it.
 type ItemStartedNotification struct {
-	Item     ThreadItem `json:"item"`
-	ThreadID string     `json:"threadId"`
-	TurnID   string     `json:"turnId"`
+	Item        ThreadItem `json:"item"`
+	ThreadID    string     `json:"threadId"`
+	TurnID      string     `json:"turnId"`
+	StartedAtMS int64      `json:"startedAtMs"`
 }
 
 // ItemCompletedNotification is item/completed, the truth about an item.
+// CompletedAtMS is as in [ItemStartedNotification].
 type ItemCompletedNotification struct {
-	Item     ThreadItem `json:"item"`
-	ThreadID string     `json:"threadId"`
-	TurnID   string     `json:"turnId"`
+	Item          ThreadItem `json:"item"`
+	ThreadID      string     `json:"threadId"`
+	TurnID        string     `json:"turnId"`
+	CompletedAtMS int64      `json:"completedAtMs"`
 }
 
 // AgentMessageDeltaNotification is item/agentMessage/delta.

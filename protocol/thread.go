@@ -6,8 +6,15 @@ import (
 )
 
 // Thread is a conversation. Times are Unix seconds.
+//
+// SessionID and ProjectID are of a later generation of the wire (0.169.0),
+// whose clients do not decode a thread without them; older ones pass them over.
+// The session is the thread itself, as long as no thread is the child of
+// another, and projects are not served.
 type Thread struct {
 	ID            string       `json:"id"`
+	SessionID     string       `json:"sessionId"`
+	ProjectID     *string      `json:"projectId"`
 	ForkedFromID  *string      `json:"forkedFromId"`
 	Preview       string       `json:"preview"`
 	Ephemeral     bool         `json:"ephemeral"`

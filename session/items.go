@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
@@ -283,7 +284,9 @@ func searchAction(it *modelItem) (string, *protocol.WebSearchAction) {
 }
 
 func (u *turn) itemStarted(item protocol.ThreadItem) {
-	u.notify(protocol.MethodItemStarted, &protocol.ItemStartedNotification{Item: item, ThreadID: u.th.id, TurnID: u.id})
+	u.notify(protocol.MethodItemStarted, &protocol.ItemStartedNotification{
+		Item: item, ThreadID: u.th.id, TurnID: u.id, StartedAtMS: time.Now().UnixMilli(),
+	})
 }
 
 // itemCompleted records a finished item and tells the parent, in this order: a
@@ -294,5 +297,7 @@ func (u *turn) itemCompleted(item protocol.ThreadItem) {
 			u.record.Items = append(u.record.Items, item)
 		}
 	})
-	u.notify(protocol.MethodItemCompleted, &protocol.ItemCompletedNotification{Item: item, ThreadID: u.th.id, TurnID: u.id})
+	u.notify(protocol.MethodItemCompleted, &protocol.ItemCompletedNotification{
+		Item: item, ThreadID: u.th.id, TurnID: u.id, CompletedAtMS: time.Now().UnixMilli(),
+	})
 }

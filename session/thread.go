@@ -103,7 +103,7 @@ func (t *thread) do(ctx context.Context, work func()) error {
 // thread's goroutine, or before that has started.
 func (t *thread) view() protocol.Thread {
 	return protocol.Thread{
-		ID: t.id, Preview: t.preview, Ephemeral: t.ephemeral, ModelProvider: t.settings.provider,
+		ID: t.id, SessionID: t.id, Preview: t.preview, Ephemeral: t.ephemeral, ModelProvider: t.settings.provider,
 		CreatedAt: t.created.Unix(), UpdatedAt: t.updated.Unix(), Status: t.status,
 		Cwd: t.settings.cwd, CLIVersion: t.m.version, Source: protocol.SourceAppServer, Turns: []protocol.Turn{},
 	}

@@ -31,7 +31,7 @@ func TestStartThread(t *testing.T) {
 			t.Errorf("id %s", r.Thread.ID)
 		}
 		got, _ := json.Marshal(r)
-		thread := `{"id":"` + r.Thread.ID + `","forkedFromId":null,"preview":"","ephemeral":true,"modelProvider":"mock","createdAt":946684800,"updatedAt":946684800,` +
+		thread := `{"id":"` + r.Thread.ID + `","sessionId":"` + r.Thread.ID + `","projectId":null,"forkedFromId":null,"preview":"","ephemeral":true,"modelProvider":"mock","createdAt":946684800,"updatedAt":946684800,` +
 			`"status":{"type":"idle"},"path":null,"cwd":"` + w.home + `","cliVersion":"1.2.3","source":"vscode","agentNickname":null,"agentRole":null,"gitInfo":null,"name":null,"turns":[]}`
 		want := `{"thread":` + thread + `,"model":"mock-model","modelProvider":"mock","serviceTier":null,"cwd":"` + w.home + `","instructionSources":[],` +
 			`"approvalPolicy":"never","approvalsReviewer":"user","sandbox":{"type":"dangerFullAccess"},"permissionProfile":{"type":"disabled"},"reasoningEffort":null}`

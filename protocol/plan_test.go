@@ -1,20 +1,18 @@
-package account
+package protocol
 
 import (
 	"testing"
-
-	"app-server/protocol"
 )
 
 func TestWirePlan(t *testing.T) {
 	for _, p := range []string{"free", "go", "plus", "pro", "prolite", "team", "self_serve_business_usage_based",
 		"business", "enterprise_cbp_usage_based", "enterprise", "edu"} {
-		if got := WirePlan(p); got != protocol.PlanType(p) {
+		if got := WirePlan(p); got != PlanType(p) {
 			t.Errorf("WirePlan(%q) = %q", p, got)
 		}
 	}
 	for _, p := range []string{"", "PRO", "Pro", "zebra", "pro ", "unknown", "education"} {
-		if got := WirePlan(p); got != protocol.PlanUnknown {
+		if got := WirePlan(p); got != PlanUnknown {
 			t.Errorf("WirePlan(%q) = %q, want unknown", p, got)
 		}
 	}
