@@ -3,6 +3,7 @@ package rpc
 import (
 	"bytes"
 	"io"
+	"runtime"
 )
 
 const (
@@ -66,6 +67,10 @@ func (r *lineReader) buffer() []byte {
 func (r *lineReader) send(c chunk) bool {
 	select {
 	case r.chunks <- c:
+		// Whoever got it runs now. Otherwise the read that follows would take
+		// this thread into the kernel, and the line would wait until another
+		// thread has been woken for it.
+		runtime.Gosched()
 		return true
 	case <-r.done:
 		return false
