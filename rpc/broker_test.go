@@ -153,7 +153,7 @@ func TestAskTimesOut(t *testing.T) {
 		p.want(`{"method":"ask/it","id":0}`)
 		time.Sleep(10*time.Second - 1)
 		p.open(ch)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		p.outcome(ch, outcome{Other: context.DeadlineExceeded.Error()})
 		p.send(`{"id":0,"result":"late"}`, `{"id":0,"result":"later"}`)
 		next := p.ask(t.Context(), "ask/it", nil)

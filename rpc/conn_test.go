@@ -107,7 +107,7 @@ func TestHangingHandlersEnd(t *testing.T) {
 			}
 			time.Sleep(DefaultGrace - 1)
 			p.want() // undisturbed
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			p.want(`{"error":{"code":-32603,"message":"Internal error","data":{"reason":"internal"}},"id":1}`)
 			if err := <-p.result; err != nil {
 				t.Error(err)

@@ -220,8 +220,8 @@ func TestPanics(t *testing.T) {
 				case "handler":
 					boom()
 				case "hook":
-					var none map[string]int
-					none["x"] = 1
+					var none []int
+					none[len(p.Text)] = 1
 				case "error":
 					return nil, errTest
 				case "goexit":
