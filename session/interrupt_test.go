@@ -57,10 +57,12 @@ func TestInterrupt(t *testing.T) {
 				id := w.begin("q")
 				synctest.Wait()
 				began := time.Now()
-				for range 2 { // a user who hits the key twice
-					if err := w.interrupt(id); err != nil {
-						t.Errorf("interrupt = %v", err)
-					}
+				if err := w.interrupt(id); err != nil {
+					t.Errorf("interrupt = %v", err)
+				}
+				// A user who hits the key twice: the turn may have ended by then.
+				if err := w.interrupt(id); err != nil && reason(err) != protocol.ReasonTurnNotFound {
+					t.Errorf("second interrupt = %v", err)
 				}
 				end := w.parent.until(t, protocol.MethodTurnCompleted)
 				if got := end.get("turn.status") + " " + end.get("turn.error"); got != "interrupted null" || time.Since(began) > 0 {

@@ -75,10 +75,10 @@ func TestProjectDocs(t *testing.T) {
 		{name: "bad bytes do not exceed the limit", max: 4, cwd: "p", files: map[string]string{"p/AGENTS.md": "a\xff\xfe\xfdb"}, sources: []string{"p/AGENTS.md"}, texts: []string{"a\uFFFD", "left out"}, lacks: "b\n", warnings: 2},
 		{name: "byte order mark", max: 100, cwd: "p", files: map[string]string{"p/AGENTS.md": "\uFEFFa"}, sources: []string{"p/AGENTS.md"}, texts: []string{"\">\na\n"}},
 		{name: "cut at a character", max: 4, cwd: "p/a", warnings: 2,
-			files:   map[string]string{"p/.git/": "", "p/AGENTS.md": "aéézzz", "p/a/AGENTS.md": "later"},
-			sources: []string{"p/AGENTS.md"}, texts: []string{"aé\n[The rest of this file was left out"}, lacks: "later"},
+			files:   map[string]string{"p/.git/": "", "p/AGENTS.md": "aéézzz", "p/a/AGENTS.md": "next-file"},
+			sources: []string{"p/AGENTS.md"}, texts: []string{"aé\n[The rest of this file was left out"}, lacks: "next-file"},
 		{name: "exactly the limit", max: 5, cwd: "p/a", warnings: 1,
-			files: map[string]string{"p/.git/": "", "p/AGENTS.md": "aéé", "p/a/AGENTS.md": "later"}, sources: []string{"p/AGENTS.md"}, texts: []string{"aéé\n</file>"}, lacks: "later"},
+			files: map[string]string{"p/.git/": "", "p/AGENTS.md": "aéé", "p/a/AGENTS.md": "next-file"}, sources: []string{"p/AGENTS.md"}, texts: []string{"aéé\n</file>"}, lacks: "next-file"},
 		{name: "switched off", max: 0, cwd: "p", files: map[string]string{"p/AGENTS.md": "A"}},
 	}
 	for _, tt := range tests {
