@@ -50,6 +50,10 @@ func main() {
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	// Caught and not looked at, so that writing to a parent that has gone is an
+	// error, and the end is in good order. Ignoring it would be passed on to
+	// the commands that are run.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(run(context.Background(), process{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv: os.Getenv, Cwd: cwd, Signals: signals,
