@@ -135,17 +135,21 @@ func readFile(src *source) (*node, []Problem) {
 }
 
 func readBounded(path string) ([]byte, error) {
+	// Opening a pipe would wait for a writer, a device may never end.
+	if st, err := os.Stat(path); err != nil {
+		if _, err := os.Lstat(path); err == nil {
+			// What it points at may restrict, so it does not count as absent.
+			return nil, errors.New("this link leads nowhere")
+		}
+		return nil, err
+	} else if !st.Mode().IsRegular() {
+		return nil, errors.New("this is no regular file")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	// A pipe or device could block or never end.
-	if st, err := f.Stat(); err != nil {
-		return nil, err
-	} else if !st.Mode().IsRegular() {
-		return nil, errors.New("this is no regular file")
-	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	if err == nil && len(data) > maxFileBytes {
 		err = fmt.Errorf("the file is larger than %d bytes", maxFileBytes)
@@ -198,7 +202,10 @@ func (c *Config) WithJSON(overrides map[string]jsontext.Value) (*Config, error) 
 }
 
 // String keeps a printed Config free of what the file holds.
-func (c *Config) String() string { return "config of " + c.Home }
+func (c Config) String() string { return "config of " + c.Home }
+
+// GoString does the same for the verb %#v.
+func (c Config) GoString() string { return c.String() }
 
 // decode makes a Config of its layers.
 func decode(l layers) *Config {

@@ -1,11 +1,13 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -105,6 +107,32 @@ func TestFileThatCannotBeRead(t *testing.T) {
 	c = loadHome(home, "sandbox_mode=read-only", "approval_policy=never", "forced_login_method=api", "forced_chatgpt_workspace_id=org",
 		"sandbox_workspace_write={network_access=false,exclude_slash_tmp=true,exclude_tmpdir_env_var=true,writable_roots=[]}")
 	wantHidden(t, c, "all given", false, false, false, false, false)
+}
+
+func TestLinkThatLeadsNowhere(t *testing.T) {
+	home := t.TempDir()
+	if err := os.Symlink(filepath.Join(home, "none"), filepath.Join(home, fileName)); err != nil {
+		t.Skip("no symbolic links here")
+	}
+	c := loadHome(home)
+	if len(c.Problems) != 1 {
+		t.Errorf("problems: %+v", c.Problems)
+	}
+	wantHidden(t, c, "dangling link", true, true, true, true, true)
+}
+
+func TestPrintingShowsNoSecrets(t *testing.T) {
+	c := load(t, "secret = \"s3cr3t\"\n[model_providers.x]\nname = \"x\"\nbase_url = \"http://x\"\nexperimental_bearer_token = \"s3cr3t\"\nhttp_headers = { a = \"s3cr3t\" }\n", "k=s3cr3t")
+	for _, v := range []any{c, *c, c.Providers, c.Providers["x"]} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+			if text := fmt.Sprintf(verb, v); strings.Contains(text, "s3cr3t") {
+				t.Errorf("%s of %T: %s", verb, v, text)
+			}
+		}
+	}
+	if b, err := json.Marshal(c.Providers); err != nil || strings.Contains(string(b), "s3cr3t") {
+		t.Errorf("encoded: %s, %v", b, err)
+	}
 }
 
 func TestFileThatIsNotThere(t *testing.T) {

@@ -54,6 +54,9 @@ func (p Provider) String() string { return p.ID }
 // GoString returns the id.
 func (p Provider) GoString() string { return fmt.Sprintf("config.Provider(%q)", p.ID) }
 
+// MarshalText returns the id, for loggers that encode values by reflection.
+func (p Provider) MarshalText() ([]byte, error) { return []byte(p.ID), nil }
+
 // openAI is the built-in provider. Its empty BaseURL leaves the choice to the
 // kind of sign-in, unless openai_base_url says otherwise.
 func (r *reader) openAI() Provider {
