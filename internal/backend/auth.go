@@ -76,20 +76,20 @@ func (c *Client) credential(ctx context.Context, k *call) (credential, *Error) {
 		case errors.Is(err, ErrNotSignedIn):
 			return credential{}, notSignedIn(err)
 		}
-		return credential{}, &Error{Kind: KindUnauthorized, Message: "no credential is available: " + tidy(err.Error(), k.secrets), Err: err}
+		return credential{}, &Error{Kind: KindUnauthorized, Message: "No credential is available: " + tidy(err.Error(), k.secrets), Err: err}
 	}
 	return credential{}, nil
 }
 
 func notSignedIn(err error) *Error {
-	return &Error{Kind: KindNotSignedIn, Message: "nobody is signed in, and this model provider needs a sign-in", Err: err}
+	return &Error{Kind: KindNotSignedIn, Message: "Nobody is signed in, and this model provider needs a sign-in", Err: err}
 }
 
 // checkBearer refuses a token that cannot stand in a header. net/http would
 // refuse it too, but later and as a fault of the connection.
 func checkBearer(s protocol.Secret) *Error {
 	if s.IsEmpty() || !fitsHeader(s.Reveal()) {
-		return &Error{Kind: KindUnauthorized, Message: "the access token is empty or holds characters that a header cannot carry"}
+		return &Error{Kind: KindUnauthorized, Message: "The access token is empty or holds characters that a header cannot carry"}
 	}
 	return nil
 }
@@ -126,7 +126,7 @@ func (c *Client) authorized(ctx context.Context, k *call, refreshed *bool) (*ans
 			secrets.add(cred.token.Bearer.Reveal())
 			reason := tidy(err.Error(), secrets)
 			c.log.Debug("no new token came")
-			return nil, &Error{Kind: KindUnauthorized, Status: http.StatusUnauthorized, Message: "the sign-in could not be refreshed: " + reason, Err: err}
+			return nil, &Error{Kind: KindUnauthorized, Status: http.StatusUnauthorized, Message: "The sign-in could not be refreshed: " + reason, Err: err}
 		}
 		if fail := checkBearer(token.Bearer); fail != nil {
 			return nil, fail
@@ -150,9 +150,9 @@ func (c *Client) refused(ctx context.Context, k *call, a *answer, cred credentia
 func refusal(source keySource, provider string) string {
 	switch source {
 	case providerKey:
-		return fmt.Sprintf("the backend refused the key of model provider %q", provider)
+		return fmt.Sprintf("The backend refused the key of model provider %q", provider)
 	case signedIn:
-		return "the backend refused the sign-in"
+		return "The backend refused the sign-in"
 	}
-	return fmt.Sprintf("the backend of model provider %q asks for a credential and none is configured", provider)
+	return fmt.Sprintf("The backend of model provider %q asks for a credential and none is configured", provider)
 }

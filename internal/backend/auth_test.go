@@ -118,7 +118,7 @@ func TestRefreshFails(t *testing.T) {
 	if fail.Kind != KindUnauthorized || fail.Retry != RetryNever || !errors.Is(fail, cause) || len(s.requests()) != 1 || l.asked != 1 {
 		t.Errorf("%+v, %d requests", fail, len(s.requests()))
 	}
-	if want := "the sign-in could not be refreshed: the parent answered -32001: relogin needed for [redacted]"; fail.Message != want {
+	if want := "The sign-in could not be refreshed: the parent answered -32001: relogin needed for [redacted]"; fail.Message != want {
 		t.Error(fail.Message)
 	}
 }
@@ -155,9 +155,9 @@ func TestNoRefresh(t *testing.T) {
 		kind        ErrorKind
 		message     string
 	}{
-		"api key":                 {401, false, Provider{RequiresAuth: true}, KindUnauthorized, "the backend refused the sign-in (401 Unauthorized): m"},
-		"key of the provider":     {401, true, Provider{Bearer: protocol.NewSecret("key-key-key")}, KindUnauthorized, `the backend refused the key of model provider "mock" (401 Unauthorized): m`},
-		"provider without a key":  {401, true, Provider{}, KindUnauthorized, `the backend of model provider "mock" asks for a credential and none is configured (401 Unauthorized): m`},
+		"api key":                 {401, false, Provider{RequiresAuth: true}, KindUnauthorized, "The backend refused the sign-in (401 Unauthorized): m"},
+		"key of the provider":     {401, true, Provider{Bearer: protocol.NewSecret("key-key-key")}, KindUnauthorized, `The backend refused the key of model provider "mock" (401 Unauthorized): m`},
+		"provider without a key":  {401, true, Provider{}, KindUnauthorized, `The backend of model provider "mock" asks for a credential and none is configured (401 Unauthorized): m`},
 		"403":                     {403, true, Provider{RequiresAuth: true}, KindOther, ""},
 		"407":                     {407, true, Provider{RequiresAuth: true}, KindOther, ""},
 		"400":                     {400, true, Provider{RequiresAuth: true}, KindBadRequest, ""},

@@ -43,7 +43,7 @@ func (c *Client) newCall(r *Request) (*call, *Error) {
 		value := c.getenv(p.EnvKey)
 		if strings.TrimSpace(value) == "" {
 			return nil, &Error{Kind: KindUnauthorized,
-				Message: fmt.Sprintf("the environment variable %s, which holds the key of model provider %q, is not set", p.EnvKey, p.ID)}
+				Message: fmt.Sprintf("The environment variable %s, which holds the key of model provider %q, is not set", p.EnvKey, p.ID)}
 		}
 		k.source, k.key = providerKey, protocol.NewSecret(value)
 	case !p.Bearer.IsEmpty():
@@ -55,9 +55,11 @@ func (c *Client) newCall(r *Request) (*call, *Error) {
 		k.secrets.add(k.key.Reveal())
 	}
 	k.target = func(t Token) (*url.URL, *Error) { return responsesURL(p, t) }
-	for _, value := range p.QueryParams {
-		k.secrets.add(value)
+	for name, value := range p.QueryParams {
+		k.secrets.addQuery(name, value)
 	}
+	k.secrets.addURL(p.BaseURL)
+	k.secrets.addURL(p.ChatGPTBaseURL)
 	k.header = c.headers(r, &k.secrets)
 	k.body = r.encode()
 	return k, nil
@@ -135,7 +137,7 @@ func responsesURL(p *Provider, t Token) (*url.URL, *Error) {
 	}
 	u, fail := joinURL(base, "/responses")
 	if fail != nil {
-		fail.Message = fmt.Sprintf("the base URL of model provider %q is not a valid http or https URL", p.ID)
+		fail.Message = fmt.Sprintf("The base URL of model provider %q is not a valid http or https URL", p.ID)
 		return nil, fail
 	}
 	if len(p.QueryParams) > 0 {
@@ -153,7 +155,7 @@ func responsesURL(p *Provider, t Token) (*url.URL, *Error) {
 func joinURL(base, path string) (*url.URL, *Error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, &Error{Kind: KindOther, Message: "the base URL is not a valid http or https URL"}
+		return nil, &Error{Kind: KindOther, Message: "The base URL is not a valid http or https URL"}
 	}
 	u.Path = strings.TrimRight(u.Path, "/") + path
 	u.RawPath, u.Fragment, u.RawFragment = "", "", ""

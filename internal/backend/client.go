@@ -156,12 +156,12 @@ func (c *Client) send(ctx context.Context, k *call, cred credential) (*answer, *
 		if a.bound != nil {
 			a.bound.Stop()
 		}
-		return nil, c.connectError(ctx, k, cause, err, a.url)
+		return nil, c.connectError(ctx, k, cause, err, a)
 	}
 	a.response = response
 	if a.body, err = decoded(response, &watchedReader{r: response.Body, clock: a.clock}); err != nil {
 		a.close()
-		return nil, &Error{Kind: KindOther, Status: response.StatusCode, Message: err.Error(), Err: err}
+		return nil, &Error{Kind: KindOther, Status: response.StatusCode, Message: "The backend's answer cannot be read: " + err.Error(), Err: err}
 	}
 	return a, nil
 }

@@ -41,7 +41,7 @@ func decoded(response *http.Response, raw io.Reader) (io.Reader, error) {
 				return zstd.NewReader(inner, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
 			}}
 		default:
-			return nil, fmt.Errorf("the backend sent an answer in the content encoding %q, which is not supported", tidy(name, nil))
+			return nil, fmt.Errorf("the content encoding %q is not supported", tidy(name, nil))
 		}
 	}
 	return body, nil

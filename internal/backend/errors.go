@@ -2,7 +2,10 @@ package backend
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -97,7 +100,7 @@ var (
 
 // canceled is the error for a caller that has gone.
 func canceled(ctx context.Context) *Error {
-	return &Error{Kind: KindCanceled, Message: "the request was cancelled", Err: ctx.Err()}
+	return &Error{Kind: KindCanceled, Message: "The request was cancelled", Err: ctx.Err()}
 }
 
 // maxMessage is how much of a backend's message an error carries, in bytes.
@@ -132,14 +135,51 @@ type redactor []string
 // message into placeholders.
 const minSecret = 8
 
+// add takes a value, as it is and as a URL would have it.
 func (r *redactor) add(value string) {
 	if len(value) >= minSecret {
-		*r = append(*r, value)
+		*r = append(*r, value, url.QueryEscape(value), url.PathEscape(value))
 	}
 }
 
+// addQuery takes the values of a query. Short ones count where they stand
+// beside their names.
+func (r *redactor) addQuery(name, value string) {
+	r.add(value)
+	if value != "" {
+		*r = append(*r, name+"="+value, url.QueryEscape(name)+"="+url.QueryEscape(value))
+	}
+}
+
+// addURL takes what a URL holds beside host and path: user, password, query.
+func (r *redactor) addURL(text string) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return
+	}
+	for name, values := range u.Query() {
+		for _, value := range values {
+			r.addQuery(name, value)
+		}
+	}
+	name := u.User.Username() // u.User may be nil
+	password, _ := u.User.Password()
+	if name+password == "" {
+		return
+	}
+	r.add(name)
+	r.add(password)
+	// As the URL has it, and as the header of basic authentication.
+	*r = append(*r, u.User.String()+"@", base64.StdEncoding.EncodeToString([]byte(name+":"+password)))
+}
+
+// clean blots the secrets out, the longest first: one may be a part of another.
 func (r redactor) clean(text string) string {
-	for _, secret := range r {
+	if text == "" {
+		return ""
+	}
+	longest := slices.SortedFunc(slices.Values(r), func(a, b string) int { return len(b) - len(a) })
+	for _, secret := range longest {
 		text = strings.ReplaceAll(text, secret, "[redacted]")
 	}
 	return text

@@ -214,7 +214,7 @@ func failedError(up upstream, secrets redactor, now time.Time) *Error {
 	if e.byCode(up, now) {
 		return e
 	}
-	e.Kind, e.Retry, e.Message = KindStreamDisconnected, RetryStream, "the backend's response failed"
+	e.Kind, e.Retry, e.Message = KindStreamDisconnected, RetryStream, "The backend's response failed"
 	if up.Message != "" {
 		e.Message += ": " + up.Message
 	}
@@ -229,7 +229,7 @@ func failedError(up upstream, secrets redactor, now time.Time) *Error {
 }
 
 func incompleteError(reason string, secrets redactor) *Error {
-	e := &Error{Kind: KindIncomplete, Retry: RetryStream, Message: "the backend ended the response before it was complete"}
+	e := &Error{Kind: KindIncomplete, Retry: RetryStream, Message: "The backend ended the response before it was complete"}
 	if reason = tidy(reason, secrets); reason != "" {
 		e.Message += ": " + reason
 	}

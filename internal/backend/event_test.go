@@ -72,19 +72,19 @@ func TestDecodeFailures(t *testing.T) {
 		data string
 		want Error
 	}{
-		"context length":  {failed("context_length_exceeded", "too long"), Error{Kind: KindContextWindow, Message: "the conversation does not fit into the model's context window: too long"}},
-		"quota":           {failed("insufficient_quota", ""), Error{Kind: KindUsageLimit, Message: "the quota of this account is used up"}},
-		"usage limit":     {`{"type":"response.failed","response":{"error":{"code":"usage_limit_reached","resets_at":60}}}`, Error{Kind: KindUsageLimit, Message: "the usage limit is reached; it resets at 1970-01-01 00:01 UTC (in 1m)"}},
-		"overloaded":      {failed("server_is_overloaded", ""), Error{Kind: KindOverloaded, Message: "the model has no capacity left at the moment"}},
-		"slow down":       {failed("slow_down", ""), Error{Kind: KindOverloaded, Message: "the model has no capacity left at the moment"}},
-		"invalid prompt":  {failed("invalid_prompt", "no"), Error{Kind: KindInvalidPrompt, Message: "the backend refused the prompt: no"}},
-		"rate limit":      {failed("rate_limit_exceeded", "Please try again in 2s."), Error{Kind: KindTooManyRequests, Retry: RetryStream, RetryAfter: 2 * time.Second, Message: "the backend's response failed: Please try again in 2s.", Details: "code rate_limit_exceeded"}},
-		"other":           {failed("server_error", "MARKER-7"), Error{Kind: KindStreamDisconnected, Retry: RetryStream, Message: "the backend's response failed: MARKER-7", Details: "code server_error"}},
-		"without a word":  {`{"type":"response.failed"}`, Error{Kind: KindStreamDisconnected, Retry: RetryStream, Message: "the backend's response failed"}},
-		"error event":     {`{"type":"error","code":"x","message":"m"}`, Error{Kind: KindStreamDisconnected, Retry: RetryStream, Message: "the backend's response failed: m", Details: "code x"}},
-		"error, nested":   {`{"type":"error","error":{"code":"insufficient_quota"}}`, Error{Kind: KindUsageLimit, Message: "the quota of this account is used up"}},
-		"incomplete":      {`{"type":"response.incomplete","response":{"incomplete_details":{"reason":"max_output_tokens"}}}`, Error{Kind: KindIncomplete, Retry: RetryStream, Message: "the backend ended the response before it was complete: max_output_tokens"}},
-		"incomplete, why": {`{"type":"response.incomplete"}`, Error{Kind: KindIncomplete, Retry: RetryStream, Message: "the backend ended the response before it was complete"}},
+		"context length":  {failed("context_length_exceeded", "too long"), Error{Kind: KindContextWindow, Message: "The conversation does not fit into the model's context window: too long"}},
+		"quota":           {failed("insufficient_quota", ""), Error{Kind: KindUsageLimit, Message: "The quota of this account is used up"}},
+		"usage limit":     {`{"type":"response.failed","response":{"error":{"code":"usage_limit_reached","resets_at":60}}}`, Error{Kind: KindUsageLimit, Message: "The usage limit is reached; it resets at 1970-01-01 00:01 UTC (in 1m)"}},
+		"overloaded":      {failed("server_is_overloaded", ""), Error{Kind: KindOverloaded, Message: "The model has no capacity left at the moment"}},
+		"slow down":       {failed("slow_down", ""), Error{Kind: KindOverloaded, Message: "The model has no capacity left at the moment"}},
+		"invalid prompt":  {failed("invalid_prompt", "no"), Error{Kind: KindInvalidPrompt, Message: "The backend refused the prompt: no"}},
+		"rate limit":      {failed("rate_limit_exceeded", "Please try again in 2s."), Error{Kind: KindTooManyRequests, Retry: RetryStream, RetryAfter: 2 * time.Second, Message: "The backend's response failed: Please try again in 2s.", Details: "code rate_limit_exceeded"}},
+		"other":           {failed("server_error", "MARKER-7"), Error{Kind: KindStreamDisconnected, Retry: RetryStream, Message: "The backend's response failed: MARKER-7", Details: "code server_error"}},
+		"without a word":  {`{"type":"response.failed"}`, Error{Kind: KindStreamDisconnected, Retry: RetryStream, Message: "The backend's response failed"}},
+		"error event":     {`{"type":"error","code":"x","message":"m"}`, Error{Kind: KindStreamDisconnected, Retry: RetryStream, Message: "The backend's response failed: m", Details: "code x"}},
+		"error, nested":   {`{"type":"error","error":{"code":"insufficient_quota"}}`, Error{Kind: KindUsageLimit, Message: "The quota of this account is used up"}},
+		"incomplete":      {`{"type":"response.incomplete","response":{"incomplete_details":{"reason":"max_output_tokens"}}}`, Error{Kind: KindIncomplete, Retry: RetryStream, Message: "The backend ended the response before it was complete: max_output_tokens"}},
+		"incomplete, why": {`{"type":"response.incomplete"}`, Error{Kind: KindIncomplete, Retry: RetryStream, Message: "The backend ended the response before it was complete"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, fail := decodeEvent(test.data, nil, time.Unix(0, 0))

@@ -127,9 +127,10 @@ func (c *Client) Usage(ctx context.Context, chatGPTBaseURL string) (*RateLimits,
 func (c *Client) usage(ctx context.Context, base string) (*RateLimits, *Error) {
 	k := &call{method: http.MethodGet, source: signedIn, patience: usageTime, wholly: usageTime, header: c.identityHeaders()}
 	k.header.Set("Accept", "application/json")
+	k.secrets.addURL(base)
 	k.target = func(t Token) (*url.URL, *Error) {
 		if !t.ChatGPT {
-			return nil, &Error{Kind: KindNotSignedIn, Message: "usage is told to ChatGPT sign-ins only"}
+			return nil, &Error{Kind: KindNotSignedIn, Message: "Usage is told to ChatGPT sign-ins only"}
 		}
 		return joinURL(base, "/wham/usage")
 	}
@@ -146,7 +147,7 @@ func (c *Client) usage(ctx context.Context, base string) (*RateLimits, *Error) {
 	a.discard()
 	m := members(body)
 	if len(body) > maxUsageBody || m == nil {
-		return nil, &Error{Kind: KindOther, Status: a.response.StatusCode, Message: "the backend's answer about usage cannot be read"}
+		return nil, &Error{Kind: KindOther, Status: a.response.StatusCode, Message: "The backend's answer about usage cannot be read"}
 	}
 	return usageOf(m, k.secrets), nil
 }

@@ -128,7 +128,7 @@ func TestCredentialByProvider(t *testing.T) {
 		"bearer of the configuration": {Provider{Bearer: protocol.NewSecret("configured"), RequiresAuth: true}, signedInAs(firstToken), "Bearer configured", "", "", false},
 		"bearer unfit for a header":   {Provider{Bearer: protocol.NewSecret("a\nb")}, nil, "", "", KindUnauthorized, true},
 		"nobody signed in":            {Provider{RequiresAuth: true}, &login{err: ErrNotSignedIn}, "", "", KindNotSignedIn, true},
-		"no credentials at all":       {Provider{OpenAI: true}, nil, "", "", KindNotSignedIn, true},
+		"No credentials at all":       {Provider{OpenAI: true}, nil, "", "", KindNotSignedIn, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { good(w) })

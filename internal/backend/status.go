@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,7 +116,7 @@ func (c *Client) statusError(ctx context.Context, k *call, a *answer, cred crede
 	if ctx.Err() != nil {
 		return canceled(ctx)
 	}
-	secrets := append(redactor(nil), k.secrets...)
+	secrets := slices.Clone(k.secrets)
 	secrets.add(cred.token.Bearer.Reveal())
 	h, status, now := a.response.Header, a.response.StatusCode, time.Now()
 	up := readUpstream(body)
@@ -126,18 +127,18 @@ func (c *Client) statusError(ctx context.Context, k *call, a *answer, cred crede
 	if up.Message != "" {
 		colon = ": " + up.Message
 	}
-	told := fmt.Sprintf("the backend answered %s%s", statusText(status), colon)
+	told := fmt.Sprintf("The backend answered %s%s", statusText(status), colon)
 	switch {
 	case status == http.StatusUnauthorized:
 		e.Kind, e.Message = KindUnauthorized, refusal(cred.source, k.provider)+" ("+statusText(status)+")"+colon
 	case status >= 300 && status < 400:
-		e.Kind, e.Message = KindOther, fmt.Sprintf("the backend at %s answered %s, a redirect that is not followed", a.url, statusText(status))
+		e.Kind, e.Message = KindOther, fmt.Sprintf("The backend at %s answered %s, a redirect that is not followed", a.url, statusText(status))
 	case e.byCode(up, now): // filled in
 	case status == http.StatusTooManyRequests:
 		e.Kind, e.Message, e.Retry = KindTooManyRequests, told, RetryStream
 		e.askPause(retryAfter(h, up.Message, now))
 	case status == http.StatusBadRequest, status == http.StatusRequestEntityTooLarge, status == http.StatusUnprocessableEntity:
-		e.Kind, e.Message = KindBadRequest, "the backend refused the request ("+statusText(status)+")"+colon
+		e.Kind, e.Message = KindBadRequest, "The backend refused the request ("+statusText(status)+")"+colon
 	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooEarly:
 		e.Kind, e.Message, e.Retry, e.silent = KindServer, told, RetryStream, true
 		e.askPause(retryAfter(h, up.Message, now))
@@ -157,17 +158,17 @@ func (e *Error) byCode(up upstream, now time.Time) bool {
 	for _, code := range []string{up.Code, up.Type} {
 		switch code {
 		case "context_length_exceeded":
-			e.Kind, e.Message = KindContextWindow, "the conversation does not fit into the model's context window"+colon
+			e.Kind, e.Message = KindContextWindow, "The conversation does not fit into the model's context window"+colon
 		case "usage_limit_reached":
-			e.Kind, e.Message = KindUsageLimit, "the usage limit is reached"+resetText(up, now)
+			e.Kind, e.Message = KindUsageLimit, "The usage limit is reached"+resetText(up, now)
 		case "usage_not_included":
-			e.Kind, e.Message = KindUsageLimit, "the plan of this account does not include this use"+colon
+			e.Kind, e.Message = KindUsageLimit, "The plan of this account does not include this use"+colon
 		case "insufficient_quota":
-			e.Kind, e.Message = KindUsageLimit, "the quota of this account is used up"+colon
+			e.Kind, e.Message = KindUsageLimit, "The quota of this account is used up"+colon
 		case "server_is_overloaded", "slow_down":
-			e.Kind, e.Message = KindOverloaded, "the model has no capacity left at the moment"+colon
+			e.Kind, e.Message = KindOverloaded, "The model has no capacity left at the moment"+colon
 		case "invalid_prompt":
-			e.Kind, e.Message = KindInvalidPrompt, "the backend refused the prompt"+colon
+			e.Kind, e.Message = KindInvalidPrompt, "The backend refused the prompt"+colon
 		default:
 			continue
 		}
@@ -214,32 +215,36 @@ func requestID(h http.Header, secrets redactor) string {
 }
 
 // connectError words a failure before the headers were in. The texts of net
-// and tls name addresses and causes, never headers or queries.
-func (c *Client) connectError(ctx context.Context, k *call, cause, err error, where string) *Error {
+// and tls name addresses and causes. Those of net/http may quote what answered,
+// which need not speak HTTP: an echo, for instance, with the query in it.
+func (c *Client) connectError(ctx context.Context, k *call, cause, err error, a *answer) *Error {
+	where := a.url
+	secrets := slices.Clone(k.secrets)
+	secrets.add(a.credential.token.Bearer.Reveal())
 	var setup *setupError
 	var op *net.OpError
 	var dns *net.DNSError
-	e := &Error{Details: tidy(err.Error(), k.secrets), Retry: RetryStream, Err: err}
+	e := &Error{Details: tidy(err.Error(), secrets), Retry: RetryStream, Err: err}
 	switch {
 	case ctx.Err() != nil:
 		return canceled(ctx)
 	case errors.Is(cause, errIdle):
 		e.Kind, e.Details, e.Err = KindStreamDisconnected, "", errIdle
-		e.Message = fmt.Sprintf("the backend at %s sent no answer within %v", where, k.patience)
+		e.Message = fmt.Sprintf("The backend at %s sent no answer within %v", where, k.patience)
 	case errors.As(err, &setup):
 		e.Kind, e.Message, e.Details, e.Retry = KindConnectFailed, setup.Error(), "", RetryNever
 	case isCertificate(err):
 		e.Kind, e.Retry = KindConnectFailed, RetryNever
-		e.Message = fmt.Sprintf("the certificate of %s is not trusted", where)
+		e.Message = fmt.Sprintf("The certificate of %s is not trusted", where)
 	case errors.As(err, &dns), errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "socks connect"):
 		e.Kind, e.silent = KindConnectFailed, true
-		e.Message = fmt.Sprintf("no connection to the backend at %s", where)
+		e.Message = fmt.Sprintf("No connection to the backend at %s", where)
 		if op != nil && op.Op == "proxyconnect" {
 			e.Message += " through the proxy"
 		}
 	default:
 		e.Kind, e.silent = KindStreamDisconnected, true
-		e.Message = fmt.Sprintf("the connection to the backend at %s broke before it answered", where)
+		e.Message = fmt.Sprintf("The connection to the backend at %s broke before it answered", where)
 	}
 	return e
 }

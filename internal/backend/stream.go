@@ -99,7 +99,7 @@ func (c *Client) stream(ctx context.Context, r *Request, yield func(Event) bool)
 		return canceled(ctx)
 	}
 	return &Error{Kind: KindStreamDisconnected, Retry: RetryStream, Limits: limits,
-		Message: "the stream ended before the response was complete", Details: requestID(a.response.Header, k.secrets), Err: io.ErrUnexpectedEOF}
+		Message: "The stream ended before the response was complete", Details: requestID(a.response.Header, k.secrets), Err: io.ErrUnexpectedEOF}
 }
 
 // notEvents refuses an answer of 2xx that is no event stream: a login page, or
@@ -117,7 +117,7 @@ func (c *Client) notEvents(ctx context.Context, k *call, a *answer) *Error {
 	}
 	e := c.statusError(ctx, k, a, a.credential)
 	if e.Kind == KindOther {
-		e.Message = fmt.Sprintf("the backend at %s sent %s instead of an event stream", a.url, tidy(media, k.secrets))
+		e.Message = fmt.Sprintf("The backend at %s sent %s instead of an event stream", a.url, tidy(media, k.secrets))
 		e.Retry = RetryStream
 	}
 	return e
@@ -130,12 +130,12 @@ func (c *Client) readError(ctx context.Context, k *call, a *answer, err error) *
 	case ctx.Err() != nil:
 		return canceled(ctx)
 	case errors.Is(context.Cause(a.ctx), errIdle):
-		e.Message, e.Details, e.Err = fmt.Sprintf("the backend was silent for %v", k.patience), "", errIdle
+		e.Message, e.Details, e.Err = fmt.Sprintf("The backend was silent for %v", k.patience), "", errIdle
 	case errors.Is(err, bufio.ErrTooLong):
 		e.Kind, e.Retry = KindOther, RetryNever
-		e.Message = fmt.Sprintf("the backend sent an event of more than %d MiB", maxEventSize>>20)
+		e.Message = fmt.Sprintf("The backend sent an event of more than %d MiB", maxEventSize>>20)
 	default:
-		e.Message = "the stream broke off before the response was complete"
+		e.Message = "The stream broke off before the response was complete"
 	}
 	return e
 }

@@ -319,7 +319,7 @@ func TestBigEvents(t *testing.T) {
 			}
 		})
 		fail := mustFail(t, client(t, Options{Credentials: signedInAs(firstToken)}), s.request())
-		if fail.Kind != KindOther || fail.Retry != RetryNever || fail.Message != "the backend sent an event of more than 64 MiB" {
+		if fail.Kind != KindOther || fail.Retry != RetryNever || fail.Message != "The backend sent an event of more than 64 MiB" {
 			t.Errorf("%+v", fail)
 		}
 	})
@@ -338,7 +338,7 @@ func TestConnectFailed(t *testing.T) {
 	if fail.Kind != KindConnectFailed || fail.Retry != RetryStream || fail.Status != 0 || time.Since(before) < 100*time.Millisecond {
 		t.Errorf("%+v after %v", fail, time.Since(before))
 	}
-	if fail.Message != "no connection to the backend at http://"+address+"/responses" || !strings.Contains(fail.Details, "refused") {
+	if fail.Message != "No connection to the backend at http://"+address+"/responses" || !strings.Contains(fail.Details, "refused") {
 		t.Errorf("%s (%s)", fail.Message, fail.Details)
 	}
 }

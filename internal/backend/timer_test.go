@@ -87,7 +87,7 @@ func TestIdleInMidStream(t *testing.T) {
 	}, func(t *testing.T, c *Client, r *Request) {
 		start := time.Now()
 		list, fail := collect(t, c, t.Context(), r)
-		if len(list) != 2 || fail == nil || fail.Kind != KindStreamDisconnected || fail.Retry != RetryStream || fail.Message != "the backend was silent for 5s" {
+		if len(list) != 2 || fail == nil || fail.Kind != KindStreamDisconnected || fail.Retry != RetryStream || fail.Message != "The backend was silent for 5s" {
 			t.Errorf("%+v %+v", list, fail)
 		}
 		if took := time.Since(start); took != 5*time.Second {
@@ -101,7 +101,7 @@ func TestIdleBeforeTheHeaders(t *testing.T) {
 		r.Provider.RequestMaxRetries = 3 // silence is not repeated in silence
 		start := time.Now()
 		_, fail := collect(t, c, t.Context(), r)
-		if fail == nil || fail.Kind != KindStreamDisconnected || fail.Message != "the backend at http://memory/v1/responses sent no answer within 5s" || !errors.Is(fail, errIdle) {
+		if fail == nil || fail.Kind != KindStreamDisconnected || fail.Message != "The backend at http://memory/v1/responses sent no answer within 5s" || !errors.Is(fail, errIdle) {
 			t.Errorf("%+v", fail)
 		}
 		if took := time.Since(start); took != 5*time.Second {
@@ -239,7 +239,7 @@ func TestErrorBodyThatDribbles(t *testing.T) {
 	}, func(t *testing.T, c *Client, r *Request) {
 		start := time.Now()
 		fail := mustFail(t, c, r)
-		if took := time.Since(start); took > errorBodyTime+time.Second || fail.Kind != KindBadRequest || fail.Message != "the backend refused the request (400 Bad Request): MARKER" {
+		if took := time.Since(start); took > errorBodyTime+time.Second || fail.Kind != KindBadRequest || fail.Message != "The backend refused the request (400 Bad Request): MARKER" {
 			t.Errorf("%+v after %v", fail, took)
 		}
 	})

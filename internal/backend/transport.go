@@ -76,14 +76,14 @@ func trusted(getenv func(string) string) (*x509.CertPool, error) {
 		}
 		pem, err := os.ReadFile(path)
 		if err != nil {
-			return nil, &setupError{fmt.Sprintf("the certificate bundle that %s names cannot be read: %v", variable, err), err}
+			return nil, &setupError{fmt.Sprintf("The certificate bundle that %s names cannot be read: %v", variable, err), err}
 		}
 		pool, err := x509.SystemCertPool()
 		if err != nil { // a system without roots: the bundle is all there is
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(pem) {
-			return nil, &setupError{fmt.Sprintf("the certificate bundle that %s names, %s, holds no certificate", variable, path), nil}
+			return nil, &setupError{fmt.Sprintf("The certificate bundle that %s names, %s, holds no certificate", variable, path), nil}
 		}
 		return pool, nil
 	}
@@ -151,7 +151,7 @@ func proxies(getenv func(string) string) func(*http.Request) (*url.URL, error) {
 		}
 		u, err := url.Parse(value)
 		if err != nil || u.Host == "" {
-			return nil, &setupError{"the value of " + name + " is not a valid proxy URL", nil}
+			return nil, &setupError{"The value of " + name + " is not a valid proxy URL", nil}
 		}
 		return u, nil
 	}

@@ -105,9 +105,9 @@ func TestCertificates(t *testing.T) {
 		"own variable":          {map[string]string{"CODEX_CA_CERTIFICATE": bundle}, ""},
 		"common variable":       {map[string]string{"SSL_CERT_FILE": bundle}, ""},
 		"own one goes first":    {map[string]string{"CODEX_CA_CERTIFICATE": bundle, "SSL_CERT_FILE": empty}, ""},
-		"none":                  {nil, "the certificate of " + s.URL + "/v1/responses is not trusted"},
-		"empty bundle":          {map[string]string{"CODEX_CA_CERTIFICATE": empty}, "the certificate bundle that CODEX_CA_CERTIFICATE names, " + empty + ", holds no certificate"},
-		"bundle that is absent": {map[string]string{"SSL_CERT_FILE": dir + "/absent"}, "the certificate bundle that SSL_CERT_FILE names cannot be read: open " + dir + "/absent: no such file or directory"},
+		"none":                  {nil, "The certificate of " + s.URL + "/v1/responses is not trusted"},
+		"empty bundle":          {map[string]string{"CODEX_CA_CERTIFICATE": empty}, "The certificate bundle that CODEX_CA_CERTIFICATE names, " + empty + ", holds no certificate"},
+		"bundle that is absent": {map[string]string{"SSL_CERT_FILE": dir + "/absent"}, "The certificate bundle that SSL_CERT_FILE names cannot be read: open " + dir + "/absent: no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := New(Options{Getenv: func(name string) string { return test.env[name] }}) // never fails

@@ -192,7 +192,9 @@ func (r *runner) writeFiles() error {
 
 func (r *runner) start(transport http.RoundTripper) error {
 	l := Launch{Dir: r.project, Env: []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + r.opts.Dir, "CODEX_HOME=" + r.home}}
+		"PATH=" + os.Getenv("PATH"), "HOME=" + r.opts.Dir, "CODEX_HOME=" + r.home,
+		// A binary with the race detector would otherwise sleep a second at its end.
+		"GORACE=atexit_sleep_ms=0"}}
 	for _, e := range r.story.env {
 		text, err := r.fillText(e)
 		if err != nil {
