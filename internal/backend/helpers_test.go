@@ -155,7 +155,7 @@ func mustComplete(t *testing.T, c *Client, r *Request) []Event {
 		t.Fatalf("%s: %s (%s)", fail.Kind, fail.Message, fail.Details)
 	}
 	if n := len(list); n == 0 || list[n-1].Kind != EventCompleted {
-		t.Fatalf("The stream did not complete: %+v", list)
+		t.Fatalf("the stream did not complete: %+v", list)
 	}
 	return list
 }
