@@ -186,6 +186,7 @@ func TestOverrides(t *testing.T) {
 		{`model_providers.p.base_url=http://h/`, func(c *Config) any { return c.Providers["p"].BaseURL }, "http://h"},
 		{`model_providers."a.b".name=N`, func(c *Config) any { return c.Providers["a.b"].Name }, "N"},
 		{`model_providers.q={name="Q", base_url="http://q"}`, func(c *Config) any { return c.Providers["q"].Name }, "Q"},
+		{`model_providers.p.query_params.v=2025-01-01`, func(c *Config) any { return c.Providers["p"].QueryParams["v"] }, "2025-01-01"},
 		{`features.x=true`, func(c *Config) any { return c.Features["x"] && c.Features["y"] }, true},
 		{`model_instructions_file=base.md`, func(c *Config) any { return c.ModelInstructionsFile }, "/work/dir/base.md"},
 		{`profile=p`, func(c *Config) any { return c.Model }, "of p"},

@@ -88,11 +88,12 @@ func nest(path []string, v *node, src *source) *node {
 }
 
 // flagValue reads a value as TOML, else takes it as a text. Quotes around a
-// text that is no TOML are dropped, as the reference does.
+// text that is no TOML are dropped, as the reference does. A date is a text
+// too: no setting wants one, and versions of APIs look like them.
 func flagValue(src *source, raw string) *node {
 	scratch := &source{name: src.name, dir: src.dir, broken: -1, data: []byte("v = " + strings.TrimSpace(raw) + "\n")}
 	tree, problems := parseFile(scratch)
-	if v := tree.get("v"); v != nil && len(problems) == 0 && len(tree.names) == 1 {
+	if v := tree.get("v"); v != nil && len(problems) == 0 && len(tree.names) == 1 && v.kind != kindDate {
 		adopt(v, src)
 		return v
 	}
