@@ -83,6 +83,8 @@ type Error struct {
 
 	// silent marks failures that request_max_retries covers.
 	silent bool
+	// said is the backend's own message, tidied; empty for none.
+	said string
 }
 
 func (e *Error) Error() string { return e.Message }

@@ -122,7 +122,7 @@ func (c *Client) statusError(ctx context.Context, k *call, a *answer, cred crede
 	up := readUpstream(body)
 	up.Message = tidy(up.Message, secrets)
 
-	e := &Error{Status: status, Limits: limitsOf(h, secrets), Details: requestID(h, secrets)}
+	e := &Error{Status: status, said: up.Message, Limits: limitsOf(h, secrets), Details: requestID(h, secrets)}
 	colon := ""
 	if up.Message != "" {
 		colon = ": " + up.Message

@@ -118,6 +118,9 @@ func (c *Client) notEvents(ctx context.Context, k *call, a *answer) *Error {
 	e := c.statusError(ctx, k, a, a.credential)
 	if e.Kind == KindOther {
 		e.Message = fmt.Sprintf("The backend at %s sent %s instead of an event stream", a.url, tidy(media, k.secrets))
+		if e.said != "" {
+			e.Message += ": " + e.said
+		}
 		e.Retry = RetryStream
 	}
 	return e
