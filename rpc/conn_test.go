@@ -91,11 +91,7 @@ func TestHangingHandlersEnd(t *testing.T) {
 				return echoResult{"too late"}, nil
 			})
 			p := start(t, mux, func(o *Options) {
-				o.Drain = func(ctx context.Context) {
-					<-ctx.Done()
-					p := o.Mux.entries["echo"] // the drain may still notify
-					_ = p
-				}
+				o.Drain = func(ctx context.Context) { <-ctx.Done() }
 			})
 			p.send(req(1, "keyed", "a", "x"), req(2, "deaf", "b", ""), req(3, "echo", "b", ""), req(4, "keyed", "b", "waits"))
 			p.want(res(3, ""))
@@ -330,7 +326,11 @@ func TestInlineNotifyDoesNotWait(t *testing.T) {
 func TestWaitersAreReleased(t *testing.T) {
 	for _, how := range []string{"input ends", "cancel", "output breaks"} {
 		synctest.Test(t, func(t *testing.T) {
-			p := start(t, echoMux(), func(o *Options) { o.Limits.OutboxMark = 10 })
+			p := start(t, echoMux(), func(o *Options) {
+				o.Limits.OutboxMark = 10
+				// The owners of those who wait are waited for here.
+				o.Drain = func(context.Context) { time.Sleep(time.Millisecond) }
+			})
 			letGo := p.out.hold()
 			p.send(alive)
 			errs := make(chan error, 1)
@@ -343,7 +343,9 @@ func TestWaitersAreReleased(t *testing.T) {
 			case "cancel":
 				p.cancel()
 			case "output breaks":
+				p.out.mu.Lock()
 				p.out.err = io.ErrClosedPipe
+				p.out.mu.Unlock()
 				letGo()
 				want = ErrClosed
 			}

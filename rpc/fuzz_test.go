@@ -2,7 +2,10 @@ package rpc
 
 import (
 	"bytes"
-	"slices"
+	"encoding/json"
+	"io"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/iotest"
 	"unicode/utf8"
@@ -10,77 +13,148 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// odd are lines of every kind that the tests know.
-var odd = []string{
-	`{"id":1,"method":"echo","params":{"text":"a"}}`, `{"id":"","method":"free"}`, `{"method":"note"}`,
-	`{"id":-9223372036854775808,"method":"echo"}`, `{"id":1.5,"method":"echo"}`, `{"id":null,"method":"echo"}`,
-	`{"id":0,"result":{}}`, `{"id":0,"error":{}}`, `{"id":"0","result":1}`, `{"id":7}`, `[]`, `[{"id":1}]`, `7`, `"x"`, `{`, ``, "\r",
-	"\xef\xbb\xbf" + `{"id":2,"method":"echo"}`, "\xff\xfe", "{\"id\":3,\"method\":\"echo\",\"params\":{\"text\":\"\xff\"}}",
-	`{"id":4,"method":"echo","params":{"text":"\ud83d"}}`, `{"id":5,"id":6,"method":"echo"}`, `{"method":"\u0065cho","id":8}`,
-}
-
-// A line is one of a few kinds, and what is passed on is sound JSON.
-func FuzzClassify(f *testing.F) {
-	for _, line := range odd {
-		f.Add([]byte(line))
-	}
-	f.Fuzz(func(t *testing.T, line []byte) {
-		m := newClassifier().classify(slices.Clone(line))
-		valid := func(what string, text []byte) {
-			if text != nil && !jsontext.Value(text).IsValid(jsontext.AllowDuplicateNames(true)) {
-				t.Errorf("%s is not sound JSON: %q", what, text)
+// collect reads lines through a lineReader and cuts them as the stream does.
+func collect(in io.Reader, limit int) (lines []string) {
+	done := make(chan struct{})
+	defer close(done)
+	r := newLineReader(in, limit, done)
+	go r.run()
+	for c := range r.chunks {
+		switch {
+		case c.err != nil:
+			return lines
+		case c.long > 0:
+			lines = append(lines, "long "+strconv.Itoa(c.long))
+			continue
+		}
+		for rest := c.data; len(rest) > 0; {
+			var line []byte
+			line, rest = cutLine(rest)
+			if line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")); len(line) > limit {
+				lines = append(lines, "long "+strconv.Itoa(len(line)))
+			} else {
+				lines = append(lines, string(line))
 			}
 		}
-		valid("id", m.id)
-		valid("params", m.params)
-		valid("result", m.result)
+		r.giveBack(c.data)
+	}
+	return lines
+}
+
+// Framing loses and invents nothing, however the input arrives.
+func FuzzFraming(f *testing.F) {
+	f.Add([]byte("a\nb\r\n\n\nlong line here\nc"), 6)
+	f.Add([]byte("\r\n\r\r\n"), 1)
+	f.Add(append(bytes.Repeat([]byte("x"), readSize+10), "\ny\n"...), 100)
+	f.Add(append(bytes.Repeat([]byte("x"), readSize-1), "\ny\n"...), 100_000)
+	f.Fuzz(func(t *testing.T, input []byte, limit int) {
+		limit = 1 + max(limit, -limit, 0)%200_000
+		var want []string
+		for _, line := range strings.SplitAfter(string(input), "\n") {
+			if line == "" {
+				continue
+			}
+			line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+			want = append(want, line)
+		}
+		for _, in := range []io.Reader{bytes.NewReader(input), iotest.HalfReader(bytes.NewReader(input)), iotest.DataErrReader(bytes.NewReader(input))} {
+			got := collect(in, limit)
+			if len(got) != len(want) {
+				t.Fatalf("%d lines, want %d", len(got), len(want))
+			}
+			for i, line := range got {
+				if n, long := strings.CutPrefix(line, "long "); long && len(want[i]) > limit {
+					// The carriage return of a long line may be counted.
+					if size, _ := strconv.Atoi(n); size != len(want[i]) && size != len(want[i])+1 {
+						t.Fatalf("line %d: length %s, want %d", i, n, len(want[i]))
+					}
+				} else if line != want[i] {
+					t.Fatalf("line %d: %q, want %q", i, line, want[i])
+				}
+			}
+		}
+	})
+}
+
+// Classification never panics, and what it says can be trusted.
+func FuzzClassify(f *testing.F) {
+	for _, tt := range lineTests {
+		f.Add([]byte(tt.line))
+	}
+	f.Add([]byte(`{"id":0,"error":{"code":1.5e3,"message":"\ud800","data":[]}}`))
+	c := newClassifier()
+	f.Fuzz(func(t *testing.T, line []byte) {
+		c.classifyLong(bytes.Clone(line))
+		own := bytes.Clone(line)
+		m := c.classify(trimLine(own))
+		c.forget()
+		if m.id != nil {
+			if kind, _ := readID(m.id); kind != idString && kind != idInteger || !utf8.Valid(m.id) || !json.Valid(m.id) {
+				t.Fatalf("id %q", m.id)
+			}
+		}
+		valid := json.Valid(bytes.TrimPrefix(line, byteOrderMark))
 		switch m.kind {
-		case kindRequest:
-			if m.id == nil || !utf8.Valid(m.method) {
-				t.Errorf("request with id %q, method %q", m.id, m.method)
+		case kindRequest, kindNotification:
+			if (m.kind == kindRequest) != (m.id != nil) {
+				t.Fatalf("kind %d with id %q", m.kind, m.id)
+			}
+			if !valid || !utf8.Valid(m.method) || m.params != nil && !jsontext.Value(m.params).IsValid(jsontext.AllowDuplicateNames(true)) {
+				t.Fatalf("method %q params %q", m.method, m.params)
+			}
+		case kindAnswer:
+			if (m.result == nil) == (m.failed == nil) {
+				t.Fatalf("answer with result %q and error %v", m.result, m.failed)
+			}
+			if m.result != nil && !jsontext.Value(m.result).IsValid(jsontext.AllowDuplicateNames(true)) {
+				t.Fatalf("result %q", m.result)
 			}
 		case kindBad:
-			if m.fault == nil {
-				t.Error("a bad line without a fault")
+			if m.fault == nil || m.fault == errNotJSON && m.id != nil {
+				t.Fatalf("fault %v id %q", m.fault, m.id)
+			}
+			if answer := appendFailure(nil, append([]byte(nil), m.id...), m.fault); m.id != nil && !json.Valid(answer) {
+				t.Fatalf("answer %s", answer)
 			}
 		}
-		newClassifier().classifyLong(line)
 	})
 }
 
-// Whatever bytes come, in whatever pieces: the next line works, and all that
-// goes out is lines of JSON objects.
-func FuzzLines(f *testing.F) {
-	f.Add(bytes.Join(byteLines(odd), []byte("\n")), false)
-	f.Add(bytes.Join(byteLines(odd), []byte("\r\n")), true)
-	f.Add(bytes.Repeat([]byte("x"), 3000), false)
-	f.Fuzz(func(t *testing.T, input []byte, byByte bool) {
-		in := append(slices.Clone(input), "\n"+alive+"\n"...)
-		reader := iotest.DataErrReader(bytes.NewReader(in))
-		if byByte {
-			reader = iotest.OneByteReader(reader)
+// Mended text is as long as before, and JSON that was valid becomes JSON that
+// a strict reader takes.
+func FuzzMendSurrogates(f *testing.F) {
+	for _, s := range []string{`"\ud83d"`, `"\ud83d\ude00"`, `"\ud83d\ud83d\ude00"`, `"\\ud83d"`, `"\ude00\ud83d"`, `\u12`, `\`, `"\uD83Dx"`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		mended := bytes.Clone(line)
+		mendSurrogates(mended)
+		if len(mended) != len(line) {
+			t.Fatal("another length")
 		}
-		out := &sink{}
-		// A small limit, so that long lines are met as well.
-		if err := New(Options{In: reader, Out: out, Mux: echoMux(), Limits: Limits{Line: 2000}}).Run(t.Context()); err != nil {
+		again := bytes.Clone(mended)
+		mendSurrogates(again)
+		if !bytes.Equal(again, mended) {
+			t.Fatalf("%q is mended twice: %q", mended, again)
+		}
+		if !json.Valid(line) || !utf8.Valid(line) {
+			return
+		}
+		if !jsontext.Value(mended).IsValid(jsontext.AllowDuplicateNames(true)) {
+			t.Fatalf("%q became %q", line, mended)
+		}
+		// encoding/json replaces unpaired surrogates by itself.
+		var a, b any
+		if json.Unmarshal(line, &a) != nil {
+			return // a number out of range
+		}
+		if err := json.Unmarshal(mended, &b); err != nil {
 			t.Fatal(err)
 		}
-		lines := out.take()
-		if !slices.Contains(lines, aliveOK) {
-			t.Errorf("the line after was not answered: %q", lines)
-		}
-		for _, line := range lines {
-			if v := jsontext.Value(line); !v.IsValid() || v.Kind() != '{' {
-				t.Errorf("not a line of JSON: %q", line)
-			}
+		x, _ := json.Marshal(a)
+		y, _ := json.Marshal(b)
+		if !bytes.Equal(x, y) {
+			t.Fatalf("%q became %q", line, mended)
 		}
 	})
-}
-
-func byteLines(lines []string) [][]byte {
-	var out [][]byte
-	for _, l := range lines {
-		out = append(out, []byte(l))
-	}
-	return out
 }
