@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -155,6 +156,41 @@ func FuzzMendSurrogates(f *testing.F) {
 		y, _ := json.Marshal(b)
 		if !bytes.Equal(x, y) {
 			t.Fatalf("%q became %q", line, mended)
+		}
+	})
+}
+
+// Whatever bytes come, in whatever pieces: the next line works, and all that
+// goes out is lines of JSON objects.
+func FuzzLines(f *testing.F) {
+	var odd []string
+	for _, tt := range lineTests {
+		if len(tt.line) < 1000 {
+			odd = append(odd, tt.line)
+		}
+	}
+	f.Add([]byte(strings.Join(odd, "\n")), false)
+	f.Add([]byte(strings.Join(odd, "\r\n")), true)
+	f.Add(bytes.Repeat([]byte("x"), 3000), false)
+	f.Fuzz(func(t *testing.T, input []byte, byByte bool) {
+		in := append(bytes.Clone(input), "\n"+alive+"\n"...)
+		reader := iotest.DataErrReader(bytes.NewReader(in))
+		if byByte {
+			reader = iotest.OneByteReader(reader)
+		}
+		out := &sink{}
+		// A small limit, so that long lines are met as well.
+		if err := New(Options{In: reader, Out: out, Mux: echoMux(), Limits: Limits{Line: 2000}}).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		lines := out.take()
+		if !slices.Contains(lines, aliveOK) {
+			t.Errorf("the line after was not answered: %q", lines)
+		}
+		for _, line := range lines {
+			if v := jsontext.Value(line); !v.IsValid() || v.Kind() != '{' {
+				t.Errorf("not a line of JSON: %q", line)
+			}
 		}
 	})
 }
