@@ -107,8 +107,12 @@ func (u *turn) firstContext(now told) prompt.Update {
 	if zone == "Local" { // no name is known
 		zone = ""
 	}
+	shell := u.th.m.getenv("SHELL")
+	if shell != "" {
+		shell = filepath.Base(shell)
+	}
 	up.User = append(up.User, prompt.Environment(prompt.Surroundings{
-		Cwd: now.settings.Cwd, Shell: filepath.Base(u.th.m.getenv("SHELL")), Date: now.date, Timezone: zone,
+		Cwd: now.settings.Cwd, Shell: shell, Date: now.date, Timezone: zone,
 	}))
 	return up
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/go-json-experiment/json"
+	"go.uber.org/zap"
 
 	"app-server/internal/backend"
 	"app-server/protocol"
@@ -13,8 +14,9 @@ import (
 
 // wireError turns any error of a handler into what the parent gets. It is the
 // one place that does: packages return typed errors and know no codes of
-// transports other than the protocol's.
-func wireError(err error) *rpc.Error {
+// transports other than the protocol's. The text of an error that is not typed
+// may quote anything, so it goes into the log and not to the parent.
+func (s *server) wireError(err error) *rpc.Error {
 	var p *protocol.Error
 	var b *backend.Error
 	switch {
@@ -24,7 +26,8 @@ func wireError(err error) *rpc.Error {
 	case errors.Is(err, context.Canceled), errors.Is(err, rpc.ErrClosed):
 		p = protocol.Errorf(protocol.CodeInternal, protocol.ReasonShuttingDown, "The server is shutting down")
 	default:
-		p = protocol.Errorf(protocol.CodeInternal, protocol.ReasonInternal, "Internal error: %v", err)
+		s.log.Error("a request failed for an unforeseen reason", zap.Error(err))
+		p = protocol.Errorf(protocol.CodeInternal, protocol.ReasonInternal, "Internal error")
 	}
 	data := map[string]any{"reason": p.Reason}
 	for k, v := range p.Data {

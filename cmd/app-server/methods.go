@@ -17,7 +17,7 @@ func laneThread(id string) string { return "thread/" + id }
 func (s *server) methods() *rpc.Mux {
 	m := rpc.NewMux(rpc.Hooks{
 		Gate: s.parent.gate, Decode: protocol.Decode, Check: s.parent.check,
-		Error: wireError, Unknown: unknownMethod,
+		Error: s.wireError, Unknown: unknownMethod,
 	})
 	rpc.HandleInline(m, protocol.MethodInitialize, s.parent.initialize)
 	rpc.HandleNotification(m, protocol.MethodInitialized, func(context.Context, *protocol.NoParams) {})

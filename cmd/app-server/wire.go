@@ -18,6 +18,7 @@ import (
 
 // server is the program put together.
 type server struct {
+	log      *zap.Logger
 	cfg      *config.Config
 	conn     *rpc.Conn
 	parent   *parent
@@ -38,7 +39,7 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 		log.Warn("configuration problem", zap.String("key", problem.Key), zap.String("summary", problem.Summary), zap.String("details", problem.Details))
 	}
 
-	s := &server{cfg: cfg, parent: &parent{cfg: cfg}}
+	s := &server{log: log, cfg: cfg, parent: &parent{cfg: cfg}}
 	s.accounts = account.NewManager(account.Options{
 		Home: home, Policy: s.policy(), Ask: s.parent, Notify: s.parent, Log: log.Named("account"),
 	})
