@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -89,7 +90,10 @@ func runInProcess(t *testing.T, story *fake.Story) {
 
 func runAsChild(t *testing.T, story *fake.Story, server string) {
 	start := func(l fake.Launch, _ http.RoundTripper) (*fake.Process, error) {
-		l.Path, l.Args = server, append([]string{"app-server"}, l.Args...)
+		l.Path = server
+		if !slices.Contains(l.Args, leadingWord) { // the story may place it
+			l.Args = append([]string{leadingWord}, l.Args...)
+		}
 		return fake.StartChild(l)
 	}
 	mode := fake.Mode{Name: "child", Start: start, Quiet: func() { time.Sleep(childQuiet) },
