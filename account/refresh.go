@@ -158,7 +158,11 @@ func (m *Manager) askFault(ctx context.Context, err error) *RefreshError {
 		if text == "" {
 			text = "no message"
 		}
-		fault := refreshError(ReasonRefused, "the parent answered with error %d: %s", pe.Code, text)
+		what := fmt.Sprintf("error %d", pe.Code)
+		if pe.Code == 0 { // the answer had no code
+			what = "an error"
+		}
+		fault := refreshError(ReasonRefused, "the parent answered with %s: %s", what, text)
 		fault.Detail = shorten(r.data(pe.Data))
 		return fault
 	}
