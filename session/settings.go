@@ -1,10 +1,10 @@
 package session
 
 import (
-	"github.com/go-json-experiment/json"
 	"os"
 	"path/filepath"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"app-server/internal/config"
