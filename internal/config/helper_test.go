@@ -17,7 +17,7 @@ func load(t testing.TB, file string, overrides ...string) *Config {
 }
 
 func loadHome(home string, overrides ...string) *Config {
-	return Load(Options{Home: home, Overrides: overrides, Cwd: "/work/dir", Getenv: func(name string) string {
+	return Load(Options{Home: home, Overrides: overrides, Cwd: "/some/dir", Getenv: func(name string) string {
 		if name == "HOME" || name == "USERPROFILE" {
 			return "/home/me"
 		}

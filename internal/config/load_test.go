@@ -188,7 +188,7 @@ func TestOverrides(t *testing.T) {
 		{`model_providers.q={name="Q", base_url="http://q"}`, func(c *Config) any { return c.Providers["q"].Name }, "Q"},
 		{`model_providers.p.query_params.v=2025-01-01`, func(c *Config) any { return c.Providers["p"].QueryParams["v"] }, "2025-01-01"},
 		{`features.x=true`, func(c *Config) any { return c.Features["x"] && c.Features["y"] }, true},
-		{`model_instructions_file=base.md`, func(c *Config) any { return c.ModelInstructionsFile }, "/work/dir/base.md"},
+		{`model_instructions_file=base.md`, func(c *Config) any { return c.ModelInstructionsFile }, "/some/dir/base.md"},
 		{`profile=p`, func(c *Config) any { return c.Model }, "of p"},
 	}
 	for _, tt := range tests {
@@ -296,7 +296,7 @@ func TestWith(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := []any{c.Model, c.ModelReasoningEffort, c.SandboxMode.Value, c.SandboxWorkspaceWrite.Value, c.ModelVerbosity, *c.ModelContextWindow, c.Features}
-	want := []any{"m", protocol.EffortHigh, protocol.SandboxWorkspaceWrite, WorkspaceWrite{WritableRoots: []string{"/r", "/work/dir/s"}, NetworkAccess: true, ExcludeSlashTmp: true}, protocol.VerbosityLow, int64(7), map[string]bool{"a": true}}
+	want := []any{"m", protocol.EffortHigh, protocol.SandboxWorkspaceWrite, WorkspaceWrite{WritableRoots: []string{"/r", "/some/dir/s"}, NetworkAccess: true, ExcludeSlashTmp: true}, protocol.VerbosityLow, int64(7), map[string]bool{"a": true}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -56,12 +56,12 @@ func TestPermissions(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	const want = `<environment_context>
-  <cwd>/work/dir</cwd>
+  <cwd>/some/dir</cwd>
   <shell>bash</shell>
   <current_date>2026-01-02</current_date>
   <timezone>Europe/Berlin</timezone>
 </environment_context>`
-	if got := Environment(Surroundings{Cwd: "/work/dir", Shell: "bash", Date: "2026-01-02", Timezone: "Europe/Berlin"}); got != want {
+	if got := Environment(Surroundings{Cwd: "/some/dir", Shell: "bash", Date: "2026-01-02", Timezone: "Europe/Berlin"}); got != want {
 		t.Errorf("got:\n%s", got)
 	}
 	if got := Environment(Surroundings{Cwd: "/x"}); strings.Contains(got, "shell") {
