@@ -49,7 +49,7 @@ func main() {
 		os.Exit(exitFailed)
 	}
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// Caught and not looked at, so that writing to a parent that has gone is an
 	// error, and the end is in good order. Ignoring it would be passed on to
 	// the commands that are run.
