@@ -1,0 +1,48 @@
+package process
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+)
+
+// attributes puts a command into a group of its own, out of reach of our
+// console's Ctrl-C.
+func attributes(bool) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+}
+
+// terminate kills: there is no polite way that console programs share.
+func terminate(pid int) { killGroup(pid) }
+
+func killGroup(pid int) {
+	exec.Command("taskkill", "/T", "/F", "/PID", strconv.Itoa(pid)).Run() // fails when it has ended
+}
+
+func signalGroup(pid int, _ syscall.Signal) { killGroup(pid) }
+
+func groupAlive(int) bool { return false }
+
+func killMarked(string) {}
+
+func awaitExit(cmd *exec.Cmd) { cmd.Wait() }
+
+func reap(*exec.Cmd) {}
+
+func exitStatus(s *os.ProcessState) (code, signal int) {
+	if s == nil {
+		return -1, 0
+	}
+	return s.ExitCode(), 0
+}
+
+func openTerminal(Size) (master, tty *os.File, err error) {
+	return nil, nil, errors.ErrUnsupported
+}
+
+func resize(*os.File, Size) error { return errors.ErrUnsupported }
+
+// survive has nothing to take back: no child dies with us here.
+func survive(*syscall.SysProcAttr) {}

@@ -1,0 +1,161 @@
+//go:build linux
+
+package process
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	dir := t.TempDir()
+	tests := []struct {
+		name string
+		spec Spec
+		edit func(*Spec)
+		want Result
+	}{
+		{name: "plain", spec: sh("echo hi"), want: Result{Output: Text{Head: "hi\n"}}},
+		{name: "mixed in order", spec: sh("echo a; echo b >&2; echo c"), want: Result{Output: Text{Head: "a\nb\nc\n"}}},
+		{name: "apart", spec: sh("echo a; echo b >&2; echo c"), edit: func(s *Spec) { s.Streams = Apart },
+			want: Result{Output: Text{Head: "a\nc\n"}, Stderr: Text{Head: "b\n"}}},
+		{name: "exit code", spec: sh("exit 7"), want: Result{ExitCode: 7}},
+		{name: "signal", spec: sh("kill -9 $$"), want: Result{ExitCode: 137, Signal: 9}},
+		{name: "no input", spec: sh("cat; echo end"), want: Result{Output: Text{Head: "end\n"}}},
+		{name: "folder", spec: sh("pwd"), edit: func(s *Spec) { s.Dir = dir }, want: Result{Output: Text{Head: dir + "\n"}}},
+		{name: "not UTF-8", spec: sh(`printf 'a\377b\303'`), want: Result{Output: Text{Head: "a\ufffdb\ufffd"}}},
+		{name: "no terminal", spec: sh("test -t 0 || test -t 1 || (: </dev/tty) 2>/dev/null || echo none"), want: Result{Output: Text{Head: "none\n"}}},
+		{name: "terminal", spec: sh("test -t 0 && test -t 1 && stty size"), edit: func(s *Spec) { s.Terminal = &Size{Rows: 31, Cols: 97} },
+			want: Result{Output: Text{Head: "31 97\r\n"}}},
+		{name: "program in PATH", spec: Spec{Argv: []string{"echo", "x"}, Env: []string{"PATH=/nowhere:/bin:/usr/bin"}}, want: Result{Output: Text{Head: "x\n"}}},
+		{name: "nothing inherited", spec: Spec{Argv: []string{"/usr/bin/env"}}, edit: func(s *Spec) {
+			s.Argv = []string{"/bin/sh", "-c", "/usr/bin/env | /bin/grep -cv -e ^APP_SERVER_COMMAND= -e ^PWD= -e ^_= -e ^SHLVL="}
+		},
+			want: Result{Output: Text{Head: "0\n"}, ExitCode: 1}},
+		{name: "timeout", spec: sh("echo a; exec sleep 60"), edit: func(s *Spec) { s.Timeout = 50 * time.Millisecond },
+			want: Result{Output: Text{Head: "a\n"}, ExitCode: ExitTimeout, Signal: 15, Cause: TimedOut}},
+		{name: "timeout not obeyed", spec: sh("trap '' TERM; echo a; sleep 60; sleep 60"), edit: func(s *Spec) { s.Timeout = 50 * time.Millisecond },
+			want: Result{Output: Text{Head: "a\n"}, ExitCode: ExitTimeout, Signal: 9, Cause: TimedOut}},
+		{name: "limit", spec: sh("printf 0123456789"), edit: func(s *Spec) { s.Limit = 4 },
+			want: Result{Output: Text{Head: "01", Tail: "89", Omitted: 6}}},
+		{name: "limit of the head", spec: sh("printf 0123456789"), edit: func(s *Spec) { s.Limit, s.Keep = 4, KeepHead },
+			want: Result{Output: Text{Head: "0123", Omitted: 6}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if test.edit != nil {
+				test.edit(&test.spec)
+			}
+			got := run(t, m, test.spec)
+			if got.Duration <= 0 {
+				t.Errorf("duration %v", got.Duration)
+			}
+			got.Duration = 0
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestStartErrors(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("#!/no/such/interpreter\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		spec Spec
+		want error
+	}{
+		{"empty", Spec{}, ErrNotFound},
+		{"missing", Spec{Argv: []string{"no-such-program-here"}}, ErrNotFound},
+		{"missing path", Spec{Argv: []string{"/no/such/program"}}, ErrNotFound},
+		{"missing interpreter", Spec{Argv: []string{file}}, ErrNotFound},
+		{"folder as program", Spec{Argv: []string{dir}}, os.ErrPermission},
+		{"missing folder", Spec{Argv: []string{"/bin/true"}, Dir: dir + "/x"}, ErrDir},
+		{"file as folder", Spec{Argv: []string{"/bin/true"}, Dir: file}, ErrDir},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if _, err := m.Start(test.spec); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+func TestRunCancelled(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	ctx, cancel := context.WithCancelCause(testContext(t))
+	why := errors.New("interrupted")
+	s := sh("echo ready; sleep 60")
+	s.Output = func(context.Context, Chunk) { cancel(why) }
+	r, err := m.Run(ctx, s)
+	if !errors.Is(err, why) || r.Cause != Stopped || r.Output.String() != "ready\n" {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	if _, err := m.Run(ctx, sh("true")); !errors.Is(err, why) {
+		t.Errorf("second run: %v", err)
+	}
+}
+
+func TestOutputInPieces(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	s := sh("head -c 3000000 /dev/zero | tr '\\0' x; printf '\\344'; sleep .05; printf '\\270\\226\\377'")
+	for _, form := range []Form{Cut, Raw} {
+		var got strings.Builder
+		s.Form = form
+		s.Output = func(_ context.Context, c Chunk) {
+			if len(c.Data) > pieceSize+8 {
+				t.Errorf("piece of %d bytes", len(c.Data))
+			}
+			got.Write(c.Data)
+		}
+		r := run(t, m, s)
+		want := strings.Repeat("x", 3000000) + "世" + map[Form]string{Cut: "\ufffd", Raw: "\xff"}[form]
+		if got.String() != want {
+			t.Errorf("form %d: %d bytes, want %d, end %q", form, got.Len(), len(want), got.String()[got.Len()-8:])
+		}
+		if r.Output.Bytes() != 3000006 || len(r.Output.Head)+len(r.Output.Tail) > DefaultLimit {
+			t.Errorf("kept %d of %d", len(r.Output.Head)+len(r.Output.Tail), r.Output.Bytes())
+		}
+	}
+}
+
+// A callback that waits must not lose the output of a command that is long
+// gone, and a Stop must free one that waits for ever.
+func TestSlowCallback(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	s := sh("head -c 200000 /dev/zero")
+	n := 0
+	s.Output = func(_ context.Context, c Chunk) {
+		time.Sleep(drainWait / 2)
+		n += len(c.Data)
+	}
+	if run(t, m, s); n != 200000 {
+		t.Errorf("got %d bytes", n)
+	}
+	s = sh("echo; sleep 60")
+	blocked := make(chan struct{})
+	s.Output = func(ctx context.Context, _ Chunk) { close(blocked); <-ctx.Done() }
+	p := start(t, m, s)
+	<-blocked
+	p.Stop()
+	wait(t, p)
+}
