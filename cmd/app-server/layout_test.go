@@ -23,9 +23,10 @@ var arrows = map[string][]string{
 	"protocol":         {},
 	"rpc":              {},
 	"internal/fake":    {},
-	"account":          {},
+	"account":          {"internal/oauth", "internal/redact"},
+	"internal/oauth":   {"internal/redact"},
 	"session":          {"internal/backend", "internal/config", "internal/prompt"},
-	"cmd/app-server":   {"rpc", "account", "session", "internal/backend", "internal/config"},
+	"cmd/app-server":   {"rpc", "account", "session", "internal/backend", "internal/config", "internal/oauth"},
 	"examples/parent":  {"internal/fake"},
 	"internal/backend": {},
 }

@@ -22,11 +22,11 @@ func (s *server) methods() *rpc.Mux {
 	rpc.HandleInline(m, protocol.MethodInitialize, s.parent.initialize)
 	rpc.HandleNotification(m, protocol.MethodInitialized, func(context.Context, *protocol.NoParams) {})
 
-	rpc.HandleThen(m, protocol.MethodAccountLoginStart, rpc.Fixed[protocol.LoginAccountParams](laneAccount), s.accounts.Login)
-	rpc.Handle(m, protocol.MethodAccountLoginCancel, rpc.Fixed[protocol.CancelLoginAccountParams](laneAccount), s.accounts.CancelLogin)
+	rpc.HandleSlow(m, protocol.MethodAccountLoginStart, rpc.Fixed[protocol.LoginAccountParams](laneAccount), s.accounts.Login)
+	rpc.HandleThen(m, protocol.MethodAccountLoginCancel, rpc.Fixed[protocol.CancelLoginAccountParams](laneAccount), s.accounts.CancelLogin)
 	rpc.HandleThen(m, protocol.MethodAccountLogout, rpc.Fixed[protocol.NoParams](laneAccount), s.accounts.Logout)
-	rpc.Handle(m, protocol.MethodAccountRead, rpc.Fixed[protocol.GetAccountParams](laneAccount), s.accounts.Read)
-	rpc.Handle(m, protocol.MethodGetAuthStatus, rpc.Fixed[protocol.GetAuthStatusParams](laneAccount), s.accounts.AuthStatus)
+	rpc.HandleSlow(m, protocol.MethodAccountRead, rpc.Fixed[protocol.GetAccountParams](laneAccount), s.accounts.Read)
+	rpc.HandleSlow(m, protocol.MethodGetAuthStatus, rpc.Fixed[protocol.GetAuthStatusParams](laneAccount), s.accounts.AuthStatus)
 	rpc.Handle(m, protocol.MethodAccountRateLimitsRead, nil, s.rateLimits)
 
 	rpc.HandleThen(m, protocol.MethodThreadStart, nil, s.threads.StartThread)
