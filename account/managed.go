@@ -113,7 +113,7 @@ func (r managedRefresher) Refresh(ctx context.Context, from *Snapshot, wanted fu
 	defer release()
 
 	now, fault := r.reread(from)
-	if fault != nil || now.Found {
+	if fault != nil || now != from && now.Found {
 		return now, fault
 	}
 	used := now.stored.Tokens.Refresh
@@ -137,8 +137,8 @@ func (r managedRefresher) Refresh(ctx context.Context, from *Snapshot, wanted fu
 	return r.keep(ctx, now, next, wanted)
 }
 
-// reread returns the sign-in to go on with: from as it is, or with Found what
-// another process has put into the store meanwhile.
+// reread returns the sign-in to go on with: from itself, or what another process
+// has put into the store meanwhile, with Found where it is worth a try.
 func (r managedRefresher) reread(from *Snapshot) (*Snapshot, *RefreshError) {
 	a, err := r.m.store.Load()
 	if err != nil {
