@@ -94,7 +94,7 @@ func New(o Options) *Client {
 	orDefault(&at.Revoke, at.Issuer+"/oauth/revoke")
 	c := &Client{at: at, listen: o.Listen, identity: o.Identity, log: o.Log,
 		// A redirect would carry a refresh token to a place that nobody named.
-		http: &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+		http: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	if c.listen == nil {
 		c.listen = net.Listen
 	}
@@ -104,7 +104,28 @@ func New(o Options) *Client {
 	if c.log == nil {
 		c.log = zap.NewNop()
 	}
+	next := o.Transport
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	c.http.Transport = identified{next, c.identity}
 	return c
+}
+
+// identified names the program in each request.
+type identified struct {
+	next http.RoundTripper
+	who  func() Identity
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t identified) RoundTrip(r *http.Request) (*http.Response, error) {
+	if who := t.who(); who.Originator != "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Originator", who.Originator)
+		r.Header.Set("User-Agent", who.UserAgent)
+	}
+	return t.next.RoundTrip(r)
 }
 
 func orDefault(s *string, other string) {
@@ -211,10 +232,6 @@ func (c *Client) post(ctx context.Context, url string, members map[string]string
 	}
 	q.Header.Set("Content-Type", "application/json")
 	q.Header.Set("Accept", "*/*")
-	if who := c.identity(); who.Originator != "" {
-		q.Header.Set("Originator", who.Originator)
-		q.Header.Set("User-Agent", who.UserAgent)
-	}
 	r, err := c.http.Do(q)
 	if err != nil {
 		return 0, nil, err
