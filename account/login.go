@@ -3,6 +3,8 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
@@ -227,13 +229,26 @@ func deviceError(err error) error {
 	return protocol.Errorf(protocol.CodeInternal, protocol.ReasonLogin, "%v", err)
 }
 
-// run starts a goroutine of the Manager, unless it is closed.
+// run starts a goroutine of the Manager, unless it is closed. A panic ends there.
 func (m *Manager) run(f func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.closed {
-		m.work.Go(f)
+	if m.closed {
+		return
 	}
+	m.work.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				m.logPanic(p)
+			}
+		}()
+		f()
+	})
+}
+
+// logPanic logs a panic without its value, which may quote a token.
+func (m *Manager) logPanic(p any) {
+	m.log.Error("panic in the account's work", zap.String("type", fmt.Sprintf("%T", p)), zap.ByteString("stack", debug.Stack()))
 }
 
 // accept stores the tokens of a managed login and puts them in force, unless the

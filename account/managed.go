@@ -21,6 +21,11 @@ const (
 
 	// managedTimeout is how long a refresh may take, another process's included.
 	managedTimeout = time.Minute
+
+	// aheadTime is how long a request waits for a refresh ahead of time. The old
+	// token may still be good, and a refresh that takes longer goes on without
+	// anybody who waits.
+	aheadTime = 10 * time.Second
 )
 
 // managedAuth is what a managed login is stored as.
@@ -248,7 +253,9 @@ func (m *Manager) Current(ctx context.Context) (*Snapshot, error) {
 	if s == nil || !s.due(time.Now()) || m.isDead(s) {
 		return s, nil
 	}
-	next, err := m.Refresh(ctx, s.Generation)
+	wait, cancel := context.WithTimeout(ctx, aheadTime)
+	defer cancel()
+	next, err := m.Refresh(wait, s.Generation)
 	switch {
 	case err == nil:
 		return next, nil

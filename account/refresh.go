@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -164,8 +163,7 @@ func (m *Manager) land(f *flight, next *Snapshot, fault *RefreshError) bool {
 func (m *Manager) fetch(ctx context.Context, f *flight, by Refresher) (next *Snapshot, fault *RefreshError) {
 	defer func() {
 		if p := recover(); p != nil {
-			// The value is not logged: it may quote the answer.
-			m.log.Error("panic in a refresh", zap.String("type", fmt.Sprintf("%T", p)), zap.ByteString("stack", debug.Stack()))
+			m.logPanic(p)
 			next, fault = nil, refreshError(protocol.ReasonInternal, "the server failed while it handled the answer")
 		}
 	}()
