@@ -85,7 +85,7 @@ func errDeviceAnswer(status int) *Fault {
 // provider sends a text.
 func seconds(v jsontext.Value, other time.Duration) time.Duration {
 	n, err := strconv.ParseFloat(strings.Trim(string(v), `" `), 64)
-	if err != nil || n < 0 || n > deviceTime.Seconds() {
+	if err != nil || !(n >= 0 && n <= deviceTime.Seconds()) { // so that NaN is none either
 		return other
 	}
 	return time.Duration(n * float64(time.Second))
