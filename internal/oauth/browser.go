@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -111,9 +112,8 @@ func (c *Client) StartBrowser(o BrowserOptions) (*BrowserLogin, error) {
 	if who := c.identity(); who.Originator != "" {
 		options = append(options, oauth2.SetAuthURLParam("originator", who.Originator))
 	}
-	// The provider's parameter takes one; of several the tokens are checked.
-	if len(o.Workspaces) == 1 {
-		options = append(options, oauth2.SetAuthURLParam("allowed_workspace_id", o.Workspaces[0]))
+	if len(o.Workspaces) > 0 {
+		options = append(options, oauth2.SetAuthURLParam("allowed_workspace_id", strings.Join(o.Workspaces, ",")))
 	}
 	b.AuthURL = c.config(b.redirect).AuthCodeURL(b.state.Reveal(), options...)
 	return b, nil
