@@ -58,6 +58,7 @@ func managedSnapshot(a *oauth.Auth, p *Policy) (*Snapshot, error) {
 		Email:     c.email,
 		Plan:      c.plan,
 		stored:    a,
+		ends:      expiryOf(a.Tokens.Access.Reveal()),
 	}
 	if s.AccountID != "" && !fitsHeader(s.AccountID) {
 		return nil, errUnusable
@@ -77,8 +78,7 @@ func (s *Snapshot) due(now time.Time) bool {
 	if last := s.stored.LastRefresh; !last.IsZero() && now.Sub(last) > freshFor {
 		return true
 	}
-	end := expiryOf(s.Token.Reveal())
-	return !end.IsZero() && now.After(end.Add(-expiryLead))
+	return !s.ends.IsZero() && now.After(s.ends.Add(-expiryLead))
 }
 
 // sameAccount reports whether both are sign-ins of one account and user, as far
@@ -223,9 +223,7 @@ func (r managedRefresher) keep(ctx context.Context, now, next *Snapshot, wanted 
 	case err == nil:
 		return next, nil
 	case !wanted():
-		// Signed out while the provider answered: nobody may keep these.
-		m.revoke(next.stored.Tokens.Refresh)
-		return nil, signedOut()
+		return next, nil // which fly gives up
 	case errors.Is(err, oauth.ErrChanged):
 		return nil, managedError(protocol.ReasonAccountMismatch, "the stored sign-in was changed while it was refreshed; try again")
 	}

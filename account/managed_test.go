@@ -148,7 +148,7 @@ func TestManagedDue(t *testing.T) {
 		{"no number", now, protocol.NewSecret(rawJWT(`{"exp":"soon"}`)), false},
 		{"no end", now, protocol.NewSecret(rawJWT(`{"exp":1e300}`)), false},
 	} {
-		s := &Snapshot{Mode: protocol.AuthModeChatGPT, Token: c.access, stored: &oauth.Auth{LastRefresh: c.last,
+		s := &Snapshot{Mode: protocol.AuthModeChatGPT, Token: c.access, ends: expiryOf(c.access.Reveal()), stored: &oauth.Auth{LastRefresh: c.last,
 			Tokens: &oauth.StoredTokens{Tokens: oauth.Tokens{Access: c.access, Refresh: protocol.NewSecret("r")}}}}
 		if got := s.due(now); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
@@ -333,4 +333,65 @@ func TestManagedReadOnlyHome(t *testing.T) {
 	if err != nil || s.Token.Reveal() != "access-1" || b.storedRefresh() != "refresh-1" {
 		t.Errorf("%+v, %v", s, err)
 	}
+}
+
+// Another program that holds the lock and does not end is no reason to wait for
+// ever.
+func TestManagedLockHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := managedBed(t, Policy{})
+		other := newProvidedBed(t, b.home, Policy{}, nil, b.provider)
+		release, err := other.Manager.store.LockRefresh(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		_, err = b.Refresh(t.Context(), b.Snapshot().Generation)
+		wantReason(t, err, ReasonTimeout)
+		if took := time.Since(start); took < managedTimeout || took > managedTimeout+time.Second {
+			t.Errorf("after %v", took)
+		}
+		release()
+		if _, err := b.Refresh(t.Context(), b.Snapshot().Generation); err != nil {
+			t.Error(err)
+		}
+		b.Close()
+		other.Close()
+	})
+}
+
+// A logout that comes between the storing of new tokens and their being put in
+// force removes and revokes them, too.
+func TestManagedLogoutAtTheLastMoment(t *testing.T) {
+	b := managedBed(t, Policy{})
+	late := &lateStore{Store: b.Manager.store, stored: make(chan struct{}), goOn: make(chan struct{})}
+	b.Manager.store = late
+	w := b.wait(t.Context(), b.Snapshot().Generation)
+	<-late.stored
+	b.signOut()
+	close(late.goOn)
+	wantReason(t, (<-w).err, protocol.ReasonNotSignedIn)
+	b.Close()
+	if got := readAuth(t, b.home); got != "" {
+		t.Errorf("auth.json: %s", got)
+	}
+	revoked := strings.Join(b.provider.questions(), " ")
+	for _, token := range []string{`"token":"refresh-0"`, `"token":"refresh-1"`} {
+		if !strings.Contains(revoked, token) {
+			t.Errorf("%s was not revoked: %s", token, revoked)
+		}
+	}
+}
+
+// lateStore says that it has stored something, and returns later.
+type lateStore struct {
+	oauth.Store
+	stored, goOn chan struct{}
+}
+
+func (s *lateStore) Replace(ctx context.Context, used protocol.Secret, a *oauth.Auth, keep func() bool) error {
+	err := s.Store.Replace(ctx, used, a, keep)
+	close(s.stored)
+	<-s.goOn
+	return err
 }

@@ -69,6 +69,9 @@ type Snapshot struct {
 
 	// stored is what a managed sign-in is kept as; nil in other modes.
 	stored *oauth.Auth
+	// ends is when Token says that it ends, where it is a managed one; zero where
+	// that is not known.
+	ends time.Time
 	// unsaved is set where stored could not be written: the refresh token that
 	// was used up for it and that the store may still hold.
 	unsaved protocol.Secret

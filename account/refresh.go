@@ -133,8 +133,15 @@ func (m *Manager) endFlight(err error) {
 func (m *Manager) fly(ctx context.Context, f *flight, by Refresher) {
 	defer f.cancel()
 	next, fault := m.fetch(ctx, f, by)
-	if m.land(f, next, fault) && next.managed() && *next.plan() != *f.from.plan() {
+	landed := m.land(f, next, fault)
+	switch {
+	case next == nil || !next.managed():
+	case landed && *next.plan() != *f.from.plan():
 		m.tellUpdated(next)
+	case f.dropped.Load():
+		// Signed out or replaced while the provider answered, and by now not in
+		// the store either: nobody may keep these tokens.
+		m.revoke(next.stored.Tokens.Refresh)
 	}
 }
 

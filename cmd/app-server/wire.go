@@ -29,7 +29,7 @@ type server struct {
 }
 
 // newServer builds the parts and joins them. It makes no request and reads
-// nothing but the configuration and auth.json.
+// nothing but the configuration and the stored sign-in.
 func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 	home, err := config.Home(p.Getenv, p.Cwd)
 	if err != nil {

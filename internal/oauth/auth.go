@@ -23,15 +23,19 @@ type Auth struct {
 	// LastRefresh is when the tokens came; zero where the file does not say.
 	LastRefresh time.Time
 
-	rest jsontext.Value // members of the file that are not known here
+	rest *members // of the file
 }
+
+// members are those of an object that are not known here. They may be secret as
+// well, so they hang behind a pointer, which nothing prints through.
+type members struct{ value jsontext.Value }
 
 // StoredTokens are the tokens of an [Auth].
 type StoredTokens struct {
 	Tokens
 	AccountID string
 
-	rest jsontext.Value
+	rest *members
 }
 
 // Refreshed is a with the tokens of a refresh; what the answer left out stays.
@@ -77,12 +81,12 @@ func decodeAuth(raw []byte) (*Auth, error) {
 	if jsontext.Value(raw).Kind() != '{' || json.Unmarshal(raw, &f) != nil {
 		return nil, errFormat
 	}
-	a := &Auth{Mode: f.Mode, rest: f.Rest}
+	a := &Auth{Mode: f.Mode, rest: &members{f.Rest}}
 	if f.APIKey != nil {
 		a.APIKey = *f.APIKey
 	}
 	if t := f.Tokens; t != nil {
-		a.Tokens = &StoredTokens{Tokens: Tokens{ID: t.ID, Access: t.Access, Refresh: t.Refresh}, rest: t.Rest}
+		a.Tokens = &StoredTokens{Tokens: Tokens{ID: t.ID, Access: t.Access, Refresh: t.Refresh}, rest: &members{t.Rest}}
 		if t.AccountID != nil {
 			a.Tokens.AccountID = *t.AccountID
 		}
@@ -103,12 +107,18 @@ var reveal = json.WithMarshalers(json.MarshalToFunc(func(e *jsontext.Encoder, s 
 
 // encode is the content of auth.json.
 func (a *Auth) encode() ([]byte, error) {
-	f := authFile{Mode: a.Mode, Rest: a.rest}
+	f := authFile{Mode: a.Mode}
+	if a.rest != nil {
+		f.Rest = a.rest.value
+	}
 	if !a.APIKey.IsEmpty() {
 		f.APIKey = &a.APIKey
 	}
 	if t := a.Tokens; t != nil {
-		f.Tokens = &tokensFile{ID: t.ID, Access: t.Access, Refresh: t.Refresh, Rest: t.rest}
+		f.Tokens = &tokensFile{ID: t.ID, Access: t.Access, Refresh: t.Refresh}
+		if t.rest != nil {
+			f.Tokens.Rest = t.rest.value
+		}
 		if t.AccountID != "" {
 			f.Tokens.AccountID = &t.AccountID
 		}

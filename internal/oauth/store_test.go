@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"app-server/protocol"
 )
@@ -81,7 +83,7 @@ func signIn(refresh string) *Auth {
 
 var byContent = cmp.Options{
 	cmp.Comparer(func(a, b protocol.Secret) bool { return a.Equal(b) }),
-	cmp.AllowUnexported(Auth{}, StoredTokens{}),
+	cmpopts.IgnoreUnexported(Auth{}, StoredTokens{}),
 }
 
 func wantStored(t *testing.T, s Store, want *Auth) {
@@ -294,6 +296,12 @@ func TestFileKeepsUnknownMembers(t *testing.T) {
 	if a.Tokens.Access.Reveal() != "a" {
 		t.Error("the old one was changed")
 	}
+	// What is not known here may be a secret of somebody else.
+	for _, v := range []any{a, *a, a.Tokens, *a.Tokens} {
+		if text := fmt.Sprintf("%v %+v %#v", v, v, v); strings.Contains(text, "1.50") || strings.Contains(text, "49 46 53") {
+			t.Errorf("printed: %s", text)
+		}
+	}
 }
 
 // FuzzDecodeAuth: no content of auth.json makes the reader panic, and what it
@@ -315,8 +323,7 @@ func FuzzDecodeAuth(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q became %q: %v", raw, again, err)
 		}
-		ignoreRest := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".rest" }, cmp.Ignore())
-		if d := cmp.Diff(a, b, byContent, ignoreRest, cmp.Comparer(func(x, y time.Time) bool { return x.Equal(y) })); d != "" {
+		if d := cmp.Diff(a, b, byContent, cmp.Comparer(func(x, y time.Time) bool { return x.Equal(y) })); d != "" {
 			t.Errorf("%q became %q:\n%s", raw, again, d)
 		}
 	})
