@@ -258,3 +258,30 @@ func FuzzCallback(f *testing.F) {
 		}
 	})
 }
+
+// FuzzRefusal: whatever a provider answers, the fault has a message, and the
+// token that was sent is not in it.
+func FuzzRefusal(f *testing.F) {
+	f.Add(401, `{"error":{"code":"refresh_token_reused","message":"the-refresh-token"}}`)
+	f.Add(400, `{"error":"invalid_grant","error_description":"x"}`)
+	f.Add(200, `{"access_token":"a","id_token":null}`)
+	f.Add(500, `<html>`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		if status < 100 || status > 599 {
+			return
+		}
+		c := New(Options{Transport: provider(func(*http.Request, string) (int, string) { return status, body })})
+		if _, err := c.Refresh(t.Context(), protocol.NewSecret("the-refresh-token")); err != nil {
+			if f, ok := errors.AsType[*Fault](err); !ok || f.Message == "" || strings.Contains(f.Message, "the-refresh-token") {
+				t.Errorf("%d %q: %v", status, body, err)
+			}
+		}
+		d := &DeviceLogin{client: c, id: protocol.NewSecret("the-refresh-token"), UserCode: "U"}
+		if _, _, _, err := d.poll(t.Context()); err != nil && strings.Contains(err.Error(), "the-refresh-token") {
+			t.Errorf("%d %q: %v", status, body, err)
+		}
+		if f := failedExchange(&oauth2.RetrieveError{Body: []byte(body)}, redact.New(protocol.NewSecret("the-refresh-token"))); strings.Contains(f.Message, "the-refresh-token") {
+			t.Errorf("%q: %v", body, f)
+		}
+	})
+}
