@@ -21,7 +21,7 @@ func (b blackHole) Notify(_ context.Context, method string, _ any) error {
 	return nil
 }
 
-func (blackHole) Ask(context.Context, string, any) (jsontext.Value, error) { return nil, nil }
+func (blackHole) Ask(context.Context, string, any) (int64, jsontext.Value, error) { return 0, nil, nil }
 
 // manyDeltas streams one message in n pieces.
 type manyDeltas struct{ n int }

@@ -72,8 +72,8 @@ func (p *fakeParent) Notify(ctx context.Context, method string, params any) erro
 	return nil
 }
 
-func (p *fakeParent) Ask(context.Context, string, any) (jsontext.Value, error) {
-	return nil, errors.New("nothing is asked here")
+func (p *fakeParent) Ask(context.Context, string, any) (int64, jsontext.Value, error) {
+	return -1, nil, errors.New("nothing is asked here")
 }
 
 // until waits for a notification of a method, passing others over.

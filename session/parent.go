@@ -15,8 +15,9 @@ type Parent interface {
 	// Notify sends a notification. It encodes params before it returns and may
 	// wait while the parent reads too slowly; ctx ends that wait.
 	Notify(ctx context.Context, method string, params any) error
-	// Ask sends a request and waits for its answer.
-	Ask(ctx context.Context, method string, params any) (jsontext.Value, error)
+	// Ask sends a request and waits for its answer. It returns the request's id
+	// too, also with an error; -1 where the request was never sent.
+	Ask(ctx context.Context, method string, params any) (id int64, answer jsontext.Value, err error)
 }
 
 // Model is the backend: one attempt of one response at a time. The error that

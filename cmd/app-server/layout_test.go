@@ -20,12 +20,14 @@ const root = "../.."
 // arrows are the imports allowed between the packages of this module, as in
 // docs/architecture.md. Whatever is not listed may import nothing but protocol.
 var arrows = map[string][]string{
-	"protocol":         {},
-	"rpc":              {},
-	"internal/fake":    {},
-	"account":          {},
-	"session":          {"internal/backend", "internal/config", "internal/prompt"},
-	"cmd/app-server":   {"rpc", "account", "session", "internal/backend", "internal/config"},
+	"protocol":       {},
+	"rpc":            {},
+	"internal/fake":  {},
+	"account":        {},
+	"session":        {"internal/backend", "internal/config", "internal/prompt", "internal/tools"},
+	"internal/tools": {"internal/process", "internal/process/shell", "internal/sandbox", "internal/tools/patch"},
+	"cmd/app-server": {"rpc", "account", "session", "internal/backend", "internal/config",
+		"internal/process", "internal/process/shell", "internal/sandbox", "internal/tools"},
 	"examples/parent":  {"internal/fake"},
 	"internal/backend": {},
 }

@@ -115,7 +115,7 @@ func tokenOf(s *account.Snapshot) backend.Token {
 
 // RefreshExternal asks the parent for new tokens, as account wants it done.
 func (p *parent) RefreshExternal(ctx context.Context, params protocol.ChatgptAuthTokensRefreshParams) (jsontext.Value, error) {
-	answer, err := p.conn.Ask(ctx, protocol.MethodAccountChatgptAuthTokensRefresh, params)
+	_, answer, err := p.conn.Ask(ctx, protocol.MethodAccountChatgptAuthTokensRefresh, params)
 	if refused, ok := errors.AsType[*rpc.Error](err); ok {
 		return nil, &account.ParentError{Code: refused.Code, Message: refused.Message, Data: refused.Data}
 	}
