@@ -86,3 +86,7 @@ type Output struct {
 
 // say makes an output of a text.
 func say(text string) Output { return Output{Text: text} }
+
+// interrupted answers a call that the turn's end cut off. The model reads it
+// with the next turn at the earliest.
+const interrupted = "The call was interrupted."
