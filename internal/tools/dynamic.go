@@ -162,7 +162,7 @@ func (t *Turn) contentOutput(content []protocol.DynamicToolContent) Output {
 				parts = append(parts, textContent(fmt.Sprintf("An image was left out: %v.", err)))
 				continue
 			}
-			parts = append(parts, imageContent(*c.ImageURL, "high"))
+			parts = append(parts, imageContent(*c.ImageURL, detailHigh))
 		}
 	}
 	if len(parts) == 1 && parts[0].Text != nil {

@@ -25,25 +25,25 @@ func ParseDynamic(raw jsontext.Value) ([]protocol.DynamicToolSpec, error) {
 		return nil, nil
 	}
 	var in []jsontext.Value
-	if raw.Kind() != '[' || json.Unmarshal(raw, &in) != nil {
+	if raw.Kind() != '[' || protocol.Decode(raw, &in) != nil {
 		return nil, badTool("Invalid request: field `dynamicTools` must be a list")
 	}
 	var list []protocol.DynamicToolSpec
 	seen := map[dynamicName]bool{}
 	for _, one := range in {
-		// exposeToContext is how older parents say deferLoading, the other way
-		// round.
-		var s struct {
-			protocol.DynamicToolSpec
-			Expose *bool `json:"exposeToContext"`
-		}
+		var s protocol.DynamicToolSpec
 		if err := protocol.Decode(one, &s); err != nil {
 			return nil, err
 		}
-		if s.Expose != nil && !*s.Expose {
-			s.DeferLoading = true
+		// Older parents say deferLoading by another name, the other way round.
+		var old struct {
+			Expose *bool `json:"exposeToContext"`
 		}
-		if err := checkDynamic(&s.DynamicToolSpec); err != nil {
+		if err := protocol.Decode(one, &old); err != nil {
+			return nil, err
+		}
+		s.DeferLoading = s.DeferLoading || old.Expose != nil && !*old.Expose
+		if err := checkDynamic(&s); err != nil {
 			return nil, err
 		}
 		name := dynamicName{name: s.Name}
@@ -54,7 +54,7 @@ func ParseDynamic(raw jsontext.Value) ([]protocol.DynamicToolSpec, error) {
 			return nil, badTool("The dynamic tool %q is given twice", s.Name)
 		}
 		seen[name] = true
-		list = append(list, s.DynamicToolSpec)
+		list = append(list, s)
 	}
 	return list, nil
 }
@@ -112,7 +112,7 @@ func checkName(what, name string, most int) error {
 type schemaMembers struct {
 	Type       jsontext.Value            `json:"type"`
 	Properties map[string]jsontext.Value `json:"properties"`
-	Rest       jsontext.Value            `json:",unknown"`
+	Rest       jsontext.Value            `json:",embed"`
 }
 
 // goodSchema reports whether a schema is one of an object. What else is in it is

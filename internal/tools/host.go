@@ -47,8 +47,10 @@ type Model struct {
 	Slug string
 	// FreeformPatch is whether apply_patch is offered as a custom tool.
 	FreeformPatch bool
-	// Images is whether the model can look at images.
-	Images bool
+	// Images is whether the model can look at images; OriginalDetail whether it
+	// can at their full size; SearchImages whether the web search may give it
+	// some.
+	Images, OriginalDetail, SearchImages bool
 }
 
 // CallKind is the form in which the model called.

@@ -93,6 +93,7 @@ type ThreadOptions struct {
 	// WebSearch is the hosted web search: "live", "cached", or "disabled".
 	// Empty means the default.
 	WebSearch string
+	Search    SearchOptions
 }
 
 // Thread is what tools keep for a thread. It is safe for concurrent use.
@@ -221,5 +222,5 @@ func encode(v any) jsontext.Value {
 // Builtin lists the tools of this server, in the order in which they are
 // offered.
 func Builtin() []Tool {
-	return []Tool{planTool(), patchTool()}
+	return []Tool{planTool(), questionTool(), permissionsTool(), patchTool(), searchTool(), imageTool()}
 }
