@@ -73,7 +73,7 @@ func Check(url string) error {
 		return errNoURL
 	}
 	form, body, ok := strings.Cut(rest, ",")
-	if !ok || !strings.HasSuffix(form, ";base64") {
+	if !ok || !strings.HasPrefix(form, "image/") || !strings.HasSuffix(form, ";base64") {
 		return errNoURL
 	}
 	if base64.StdEncoding.DecodedLen(len(body)) > MaxBytes+2 {

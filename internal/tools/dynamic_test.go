@@ -104,7 +104,7 @@ func TestDynamicSpecs(t *testing.T) {
 	list := parsed(t, `[`+dynamicSpec("one", `,"namespace":"n"`)+`,`+dynamicSpec("plain", "")+`,`+dynamicSpec("two", `,"namespace":"n"`)+
 		`,`+dynamicSpec("later", `,"namespace":"n","deferLoading":true`)+`,`+dynamicSpec("update_plan", "")+`,{"name":"bare","description":"d","inputSchema":{"$defs":{}}}]`)
 	var got []string
-	for _, s := range p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), &fakeHost{}, ThreadOptions{Dynamic: list}).Specs() {
+	for _, s := range p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), &recorder{}, ThreadOptions{Dynamic: list}).Specs() {
 		got = append(got, string(s))
 	}
 	fn := func(name string) string {
@@ -140,7 +140,7 @@ func TestDynamicAnswers(t *testing.T) {
 		{"two", `{"contentItems":[{"type":"inputText","text":"a"},{"type":"inputText","text":""}],"success":true}`, nil, done, "", `[{"type":"input_text","text":"a"},{"type":"input_text","text":""}]`},
 		{"image", `{"contentItems":[` + image + `],"success":true}`, nil, done, "", `[{"type":"input_image","image_url":"` + png + `","detail":"high"}]`},
 		{"web image", `{"contentItems":[{"type":"inputImage","imageUrl":"https://x/y"}],"success":true}`, nil, done, "", `[{"type":"input_image","image_url":"https://x/y","detail":"high"}]`},
-		{"no image", `{"contentItems":[{"type":"inputImage","imageUrl":"data:text/plain;base64,AAAA"}],"success":true}`, nil, done, "An image was left out: it is not an image in PNG, JPEG, GIF or WebP form.", ""},
+		{"no image", `{"contentItems":[{"type":"inputImage","imageUrl":"data:image/png;base64,AAAA"}],"success":true}`, nil, done, "An image was left out: it is not an image in PNG, JPEG, GIF or WebP form.", ""},
 		{"text and no image", `{"contentItems":[{"type":"inputText","text":"a"},{"type":"inputImage","imageUrl":"zzz"}],"success":true}`, nil, done, "",
 			`[{"type":"input_text","text":"a"},{"type":"input_text","text":"An image was left out: it is neither a data URL of an image nor an http URL."}]`},
 		{"error", ``, errors.New("the parent says boom"), failed, "The tool failed: the parent says boom.", ""},
@@ -152,7 +152,7 @@ func TestDynamicAnswers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPlace(t)
-			h := &fakeHost{answer: func(string, any) (string, error) { return c.answer, c.err }}
+			h := &recorder{answer: func(string, any) (string, error) { return c.answer, c.err }}
 			turn := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), h, ThreadOptions{Dynamic: parsed(t, `[`+dynamicSpec("look_up", "")+`]`)})
 			out := turn.Run(t.Context(), call("look_up", `{"q":"x"}`))
 			if diff := cmp.Diff(c.lines, h.take()); diff != "" {
@@ -170,7 +170,7 @@ func TestDynamicAnswers(t *testing.T) {
 
 func TestDynamicCall(t *testing.T) {
 	p := newPlace(t)
-	h := &fakeHost{answer: answering(`{"contentItems":[{"type":"inputText","text":"ok"}],"success":true}`)}
+	h := &recorder{answer: answering(`{"contentItems":[{"type":"inputText","text":"ok"}],"success":true}`)}
 	turn := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), h, ThreadOptions{
 		Dynamic: parsed(t, `[`+dynamicSpec("a", `,"namespace":"n"`)+`,`+dynamicSpec("later", `,"namespace":"n","deferLoading":true`)+`,`+dynamicSpec("update_plan", "")+`]`)})
 	for _, c := range []struct {
@@ -200,7 +200,7 @@ func TestDynamicCall(t *testing.T) {
 // A parent that never answers holds the call until the turn is interrupted.
 func TestDynamicParentNeverAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &fakeHost{}
+		h := &recorder{}
 		r := NewRegistry(Options{Processes: process.NewManager()})
 		defer r.Close()
 		turn := r.Open(ThreadOptions{ID: "thread", Dynamic: parsed(t, `[`+dynamicSpec("a", "")+`]`)}).Begin("turn", Env{}, h)
@@ -225,7 +225,7 @@ func TestDynamicLongTexts(t *testing.T) {
 	p := newPlace(t)
 	e := p.env(protocol.PolicyReadOnly, protocol.ApprovalNever)
 	e.Model.Images = false
-	turn := p.turn(t, e, &fakeHost{}, ThreadOptions{})
+	turn := p.turn(t, e, &recorder{}, ThreadOptions{})
 	long := strings.Repeat("y", 300_000)
 	url := png
 	out := turn.contentOutput([]protocol.DynamicToolContent{{Type: protocol.DynamicText, Text: &long}, {Type: protocol.DynamicText, Text: &long}, {Type: protocol.DynamicImage, ImageURL: &url}})

@@ -61,7 +61,7 @@ func TestPatchAsksWhereThePolicySays(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPlace(t)
 			write(t, filepath.Join(p.cwd, ".git/HEAD"), "ref: x\n")
-			h := &fakeHost{answer: answering(`{"decision":"accept"}`)}
+			h := &recorder{answer: answering(`{"decision":"accept"}`)}
 			e := p.env(c.mode, c.approval)
 			e.Approval.Granular = c.granular
 			out := p.turn(t, e, h, ThreadOptions{}).Run(t.Context(), custom("*** Add File: "+c.path, "+x"))
@@ -95,7 +95,7 @@ func TestPatchDecisions(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPlace(t)
-			h := &fakeHost{answer: func(string, any) (string, error) { return c.answer, c.err }}
+			h := &recorder{answer: func(string, any) (string, error) { return c.answer, c.err }}
 			out := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(t.Context(), custom("*** Add File: n.txt", "+x"))
 			if diff := cmp.Diff(c.want, h.take()); diff != "" {
 				t.Error(diff)
@@ -112,7 +112,7 @@ func TestPatchDecisions(t *testing.T) {
 
 func TestPatchInterruptedWhileAsked(t *testing.T) {
 	p := newPlace(t)
-	h := &fakeHost{waiting: make(chan struct{}, 1)}
+	h := &recorder{waiting: make(chan struct{}, 1)}
 	turn := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan Output)
@@ -136,7 +136,7 @@ func TestPatchInterruptedWhileAsked(t *testing.T) {
 func TestPatchLateYes(t *testing.T) {
 	p := newPlace(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	h := &fakeHost{answer: func(string, any) (string, error) { cancel(); return `{"decision":"accept"}`, nil }}
+	h := &recorder{answer: func(string, any) (string, error) { cancel(); return `{"decision":"accept"}`, nil }}
 	p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(ctx, custom("*** Add File: n.txt", "+x"))
 	if read(t, filepath.Join(p.cwd, "n.txt")) != "" {
 		t.Error("written")
@@ -163,7 +163,7 @@ func TestPatchAcceptForSession(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPlace(t)
-			h := &fakeHost{answer: answering(`{"decision":"acceptForSession"}`)}
+			h := &recorder{answer: answering(`{"decision":"acceptForSession"}`)}
 			th := p.r.Open(ThreadOptions{ID: "thread"})
 			defer th.Close()
 			th.Begin("t1", p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h).Run(t.Context(), custom("*** Add File: n.txt", "+x"))
@@ -191,7 +191,7 @@ func TestPatchRefusedWhole(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPlace(t)
 			write(t, filepath.Join(p.cwd, "old.txt"), "one\ntwo\n")
-			h := &fakeHost{}
+			h := &recorder{}
 			out := p.turn(t, p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(t.Context(), c.call)
 			if got := h.take(); got != nil {
 				t.Errorf("told: %q", got)
@@ -211,7 +211,7 @@ func TestPatchItem(t *testing.T) {
 	write(t, filepath.Join(p.cwd, ".git/HEAD"), "ref: x\n")
 	write(t, filepath.Join(p.cwd, "sub/a.txt"), "one\ntwo\n")
 	write(t, filepath.Join(p.cwd, "sub/d.txt"), "gone\n")
-	h := &fakeHost{}
+	h := &recorder{}
 	e := p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest)
 	e.Cwd = filepath.Join(p.cwd, "sub")
 	turn := p.turn(t, e, h, ThreadOptions{})
@@ -244,7 +244,7 @@ func TestPatchItem(t *testing.T) {
 func TestPatchFunctionAndOffer(t *testing.T) {
 	p := newPlace(t)
 	e := p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest)
-	h := &fakeHost{}
+	h := &recorder{}
 	args := asJSON(t, map[string]string{"input": patchText("*** Add File: n.txt", "+x")})
 	if out := p.turn(t, e, h, ThreadOptions{}).Run(t.Context(), call("apply_patch", args)); !strings.Contains(out.Text, "A n.txt") {
 		t.Errorf("as a function: %q", out.Text)
@@ -270,7 +270,7 @@ func TestPatchPlansAgainWhenAFileChanges(t *testing.T) {
 	p := newPlace(t)
 	file := filepath.Join(p.cwd, "a.txt")
 	write(t, file, "one\ntwo\n")
-	h := &fakeHost{answer: func(string, any) (string, error) {
+	h := &recorder{answer: func(string, any) (string, error) {
 		write(t, file, "zero\none\ntwo\n")
 		return `{"decision":"accept"}`, nil
 	}}
@@ -291,7 +291,7 @@ func TestPatchAsksAgainWhenALinkIsTurned(t *testing.T) {
 	write(t, filepath.Join(p.home, "a.txt"), "one\n")
 	link(t, filepath.Join(p.cwd, "real"), filepath.Join(p.cwd, "link"))
 	n := 0
-	h := &fakeHost{answer: func(string, any) (string, error) {
+	h := &recorder{answer: func(string, any) (string, error) {
 		if n++; n > 1 {
 			return `{"decision":"decline"}`, nil
 		}
@@ -307,7 +307,7 @@ func TestPatchAsksAgainWhenALinkIsTurned(t *testing.T) {
 
 func TestTellDiff(t *testing.T) {
 	p := newPlace(t)
-	h := &fakeHost{}
+	h := &recorder{}
 	turn := p.turn(t, p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest), h, ThreadOptions{})
 	turn.TellDiff()
 	turn.Run(t.Context(), custom("*** Add File: n.txt", "+x"))

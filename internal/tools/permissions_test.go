@@ -59,7 +59,7 @@ func TestRequestPermissions(t *testing.T) {
 		{"wrong type", `{"permissions":{"file_system":{"write":[7]}}}`, "", nil, protocol.ApprovalOnRequest, nil, "", "cannot be used"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &fakeHost{answer: func(string, any) (string, error) { return c.answer, c.err }}
+			h := &recorder{answer: func(string, any) (string, error) { return c.answer, c.err }}
 			e := p.env(protocol.PolicyReadOnly, c.approval)
 			e.Approval.Granular = c.granular
 			out := p.turn(t, e, h, ThreadOptions{Features: permissionsOn}).Run(t.Context(), call("request_permissions", c.args))
@@ -89,7 +89,7 @@ func TestGrantsWidenTheSandbox(t *testing.T) {
 	defer th.Close()
 	grant := func(turn *Turn, dir, scope string) {
 		t.Helper()
-		turn.Host = &fakeHost{answer: answering(`{"permissions":{"fileSystem":{"read":null,"write":["` + dir + `"]},"network":{"enabled":true}},"scope":"` + scope + `"}`)}
+		turn.Host = &recorder{answer: answering(`{"permissions":{"fileSystem":{"read":null,"write":["` + dir + `"]},"network":{"enabled":true}},"scope":"` + scope + `"}`)}
 		turn.Run(t.Context(), call("request_permissions", `{"permissions":{"network":{"enabled":true},"file_system":{"write":["`+dir+`"]}}}`))
 	}
 	writable := func(turn *Turn) []string {
@@ -100,27 +100,27 @@ func TestGrantsWidenTheSandbox(t *testing.T) {
 		}
 		return f.Writable
 	}
-	first := th.Begin("t1", p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), &fakeHost{})
+	first := th.Begin("t1", p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), &recorder{})
 	grant(first, one, "session")
 	grant(first, two, "turn")
 	if diff := cmp.Diff([]string{one, two}, writable(first)); diff != "" || !first.confinement().Network {
 		t.Error(diff)
 	}
-	second := th.Begin("t2", p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), &fakeHost{})
+	second := th.Begin("t2", p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), &recorder{})
 	if diff := cmp.Diff([]string{one}, writable(second)); diff != "" {
 		t.Error(diff)
 	}
-	third := th.Begin("t3", p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalNever), &fakeHost{})
+	third := th.Begin("t3", p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalNever), &recorder{})
 	if diff := cmp.Diff([]string{one, p.cwd}, writable(third)); diff != "" {
 		t.Error(diff)
 	}
 	// Patches follow, without a question.
-	h := &fakeHost{}
+	h := &recorder{}
 	second.Host = h
 	if out := second.Run(t.Context(), custom("*** Add File: "+one+"/n.txt", "+x")); len(h.items) != 1 {
 		t.Error(out.Text)
 	}
-	full := th.Begin("t4", p.env(protocol.PolicyDangerFullAccess, protocol.ApprovalNever), &fakeHost{})
+	full := th.Begin("t4", p.env(protocol.PolicyDangerFullAccess, protocol.ApprovalNever), &recorder{})
 	if got := full.confinement(); got.Mode != protocol.SandboxDangerFullAccess {
 		t.Errorf("%+v", got)
 	}

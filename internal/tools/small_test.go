@@ -33,7 +33,7 @@ func TestUpdatePlan(t *testing.T) {
 		{"plan mode", `{"plan":[]}`, protocol.ModePlan, "", "plan mode"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, h := newPlace(t), &fakeHost{}
+			p, h := newPlace(t), &recorder{}
 			e := p.env(protocol.PolicyReadOnly, protocol.ApprovalNever)
 			e.Mode = c.mode
 			out := p.turn(t, e, h, ThreadOptions{}).Run(t.Context(), call("update_plan", c.args))
@@ -72,7 +72,7 @@ func TestRequestUserInput(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPlace(t)
-			h := &fakeHost{answer: func(string, any) (string, error) { return c.answer, c.err }}
+			h := &recorder{answer: func(string, any) (string, error) { return c.answer, c.err }}
 			e := p.env(protocol.PolicyReadOnly, protocol.ApprovalNever)
 			e.Mode = c.mode
 			out := p.turn(t, e, h, ThreadOptions{}).Run(t.Context(), call("request_user_input", c.args))
@@ -84,7 +84,7 @@ func TestRequestUserInput(t *testing.T) {
 			}
 		})
 	}
-	p, h := newPlace(t), &fakeHost{answer: answering(answer)}
+	p, h := newPlace(t), &recorder{answer: answering(answer)}
 	turn := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), h, ThreadOptions{Features: map[string]bool{"default_mode_request_user_input": true}})
 	turn.Run(t.Context(), call("request_user_input", one))
 	want := `{"threadId":"thread","turnId":"turn","itemId":"c1","questions":[{"id":"pick","header":"H","question":"Which?","isOther":true,"isSecret":false,"options":[{"label":"A","description":"a"}]}],"isBlocking":true}`
@@ -98,7 +98,7 @@ func TestQuestionsEndWithTheTurn(t *testing.T) {
 		"request_user_input":  `{"questions":[{"id":"pick","header":"H","question":"Which?","options":[{"label":"A","description":"a"}]}]}`,
 		"request_permissions": `{"permissions":{"network":{"enabled":true}}}`,
 	} {
-		p, h := newPlace(t), &fakeHost{waiting: make(chan struct{}, 1)}
+		p, h := newPlace(t), &recorder{waiting: make(chan struct{}, 1)}
 		e := p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest)
 		e.Mode = protocol.ModePlan
 		turn := p.turn(t, e, h, ThreadOptions{Features: map[string]bool{"request_permissions_tool": true}})
@@ -149,7 +149,7 @@ func TestViewImage(t *testing.T) {
 		{"no path", `{}`, "", "path", Model{Images: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &fakeHost{}
+			h := &recorder{}
 			e := p.env(protocol.PolicyReadOnly, protocol.ApprovalNever)
 			e.Model = c.model
 			out := p.turn(t, e, h, ThreadOptions{}).Run(t.Context(), call("view_image", c.args))
@@ -196,7 +196,7 @@ func TestOffers(t *testing.T) {
 			e.Model = c.model
 			var names []string
 			found := ""
-			for _, raw := range p.turn(t, e, &fakeHost{}, c.o).Specs() {
+			for _, raw := range p.turn(t, e, &recorder{}, c.o).Specs() {
 				var s struct {
 					Type string `json:"type"`
 					Name string `json:"name"`
@@ -219,7 +219,7 @@ func TestOffers(t *testing.T) {
 // What is not offered, or runs elsewhere, is answered all the same.
 func TestNotServed(t *testing.T) {
 	p := newPlace(t)
-	turn := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), &fakeHost{}, ThreadOptions{})
+	turn := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), &recorder{}, ThreadOptions{})
 	for _, name := range []string{"web_search", "request_permissions", "zzz"} {
 		if out := turn.Run(t.Context(), call(name, `{"permissions":{}}`)); !strings.Contains(out.Text, "no tool named "+name) {
 			t.Errorf("%s: %q", name, out.Text)

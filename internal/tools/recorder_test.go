@@ -16,9 +16,9 @@ import (
 	"app-server/protocol"
 )
 
-// fakeHost records what tools tell the parent, as "method detail" lines, and
+// recorder records what tools tell the parent, as "method detail" lines, and
 // answers questions.
-type fakeHost struct {
+type recorder struct {
 	mu    sync.Mutex
 	lines []string
 	items []protocol.ThreadItem // completed ones
@@ -30,31 +30,31 @@ type fakeHost struct {
 	waiting chan struct{}
 }
 
-func (h *fakeHost) add(format string, args ...any) {
+func (h *recorder) add(format string, args ...any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.lines = append(h.lines, fmt.Sprintf(format, args...))
 }
 
-func (h *fakeHost) ItemStarted(i protocol.ThreadItem) { h.add("started %s", statusOf(i)) }
+func (h *recorder) ItemStarted(i protocol.ThreadItem) { h.add("started %s", statusOf(i)) }
 
-func (h *fakeHost) ItemCompleted(i protocol.ThreadItem) {
+func (h *recorder) ItemCompleted(i protocol.ThreadItem) {
 	h.add("completed %s", statusOf(i))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.items = append(h.items, i)
 }
 
-func (h *fakeHost) Notify(method string, params any) {
+func (h *recorder) Notify(method string, params any) {
 	h.add("%s", method)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.notes = append(h.notes, params)
 }
 
-func (h *fakeHost) Progress(_ context.Context, method string, params any) { h.Notify(method, params) }
+func (h *recorder) Progress(_ context.Context, method string, params any) { h.Notify(method, params) }
 
-func (h *fakeHost) Ask(ctx context.Context, flag protocol.ThreadActiveFlag, method string, params any) (jsontext.Value, error) {
+func (h *recorder) Ask(ctx context.Context, flag protocol.ThreadActiveFlag, method string, params any) (jsontext.Value, error) {
 	h.add("ask %s", flag)
 	h.mu.Lock()
 	h.asked = append(h.asked, params)
@@ -70,9 +70,9 @@ func (h *fakeHost) Ask(ctx context.Context, flag protocol.ThreadActiveFlag, meth
 	return jsontext.Value(raw), err
 }
 
-func (h *fakeHost) Interrupt()          { h.add("interrupt") }
-func (h *fakeHost) Warn(message string) { h.add("warn %s", message) }
-func (h *fakeHost) take() (lines []string) {
+func (h *recorder) Interrupt()          { h.add("interrupt") }
+func (h *recorder) Warn(message string) { h.add("warn %s", message) }
+func (h *recorder) take() (lines []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	lines, h.lines = h.lines, nil
@@ -135,7 +135,7 @@ func (p place) env(mode protocol.SandboxPolicyType, approval protocol.ApprovalMo
 }
 
 // turn begins a turn on a thread of its own.
-func (p place) turn(t *testing.T, e Env, h *fakeHost, o ThreadOptions) *Turn {
+func (p place) turn(t *testing.T, e Env, h *recorder, o ThreadOptions) *Turn {
 	t.Helper()
 	o.ID = "thread"
 	th := p.r.Open(o)
