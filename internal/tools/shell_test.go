@@ -111,7 +111,7 @@ func TestOffered(t *testing.T) {
 			if err := json.Unmarshal(raw, &spec); err != nil {
 				t.Fatal(err)
 			}
-			if strings.Contains("exec_command write_stdin shell_command shell", spec.Name) {
+			if spec.Name != "" && strings.Contains("exec_command write_stdin shell_command shell", spec.Name) {
 				names = append(names, spec.Name)
 			}
 		}
