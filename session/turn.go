@@ -123,9 +123,7 @@ func (u *turn) steerable() bool { return u.kind == kindChat || u.kind == kindCom
 
 // chat is the task of a turn in which the user talks to the model.
 func (u *turn) chat() error {
-	u.tellContext()
-	u.hear(u.input)
-	return u.converse(u.pending())
+	return u.converse([]steer{{input: u.input}})
 }
 
 // begin tells that the turn has started.
@@ -185,26 +183,34 @@ func (u *turn) hear(input []protocol.UserInput) {
 	u.itemStarted(item)
 	if parts := inputParts(input, u.set.cwd); len(parts) > 0 {
 		u.remember(messageItem(roleUser, parts...))
+		t.conv.words = append(t.conv.words, words(input)...)
 	}
 	u.itemCompleted(item)
 }
 
 // converse asks the model until it has nothing more to do and nothing more was
-// said to it. more is what was said meanwhile.
+// said to it. more is what was said to it already. New words are heard whatever
+// happens to the room for them, and after it was made, so that it is never they
+// that are summed up.
 func (u *turn) converse(more []steer) error {
 	for {
-		for _, s := range more {
+		err := u.makeRoom()
+		u.tellContext()
+		for _, s := range append(more, u.pending()...) {
 			u.steerIn(s)
 		}
 		if u.ctx.Err() != nil {
 			return errInterrupted
 		}
-		if err := u.respond(); err != nil {
+		if err == nil {
+			err = u.respond()
+		}
+		if err != nil {
 			return err
 		}
+		more = nil
 		if len(u.calls) > 0 {
 			u.answer()
-			more = u.pending()
 		} else if more = u.pendingOrClose(); len(more) == 0 {
 			return nil
 		}
@@ -269,7 +275,7 @@ func (u *turn) wrapUp(err error) {
 	for _, s := range u.pending() {
 		u.steerIn(s)
 	}
-	if interrupted(u.ctx, err) {
+	if interrupted(u.ctx, err) && u.kind != kindCompact { // which does nothing that the model must know of
 		u.remember(abortedNote())
 	}
 }

@@ -19,7 +19,6 @@ var notServed = map[string]bool{
 	protocol.MethodThreadMemoryModeSet:               true,
 	protocol.MethodMemoryReset:                       true,
 	protocol.MethodThreadUnarchive:                   true,
-	protocol.MethodThreadCompactStart:                true,
 	protocol.MethodThreadApproveGuardianDeniedAction: true,
 	protocol.MethodThreadRollback:                    true,
 	protocol.MethodThreadTurnsList:                   true,
