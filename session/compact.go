@@ -29,8 +29,8 @@ const (
 	// limit, summing up again gains nothing.
 	minGainPercent = 10
 	// maxShrinks is how often a conversation that is too long even to be summed
-	// up is shortened, each time by shrinkPercent, which leaves about a
-	// fifteenth. The reference drops item by item, with a request for each.
+	// up is shortened, each time by shrinkPercent. That leaves about
+	// a fifteenth. The reference drops item by item, with a request for each.
 	maxShrinks    = 12
 	shrinkPercent = 20
 )
@@ -64,15 +64,19 @@ func (m *Manager) CompactThread(ctx context.Context, p *protocol.ThreadCompactSt
 	return done, func() { t.post(func() { t.arm(u) }) }, nil
 }
 
-// makeRoom sums the conversation up where it has grown over the limit, before
-// the model is asked again.
-func (u *turn) makeRoom() error {
+// makeRoom sums the conversation up where it has grown over the limit, or would
+// with the words that are to come, before the model is asked again.
+func (u *turn) makeRoom(coming []steer) error {
 	if u.ctx.Err() != nil {
 		return errInterrupted // calls may be left without an output
 	}
 	c, limit := &u.th.conv, u.compactLimit()
 	size := c.size(u.th.instructions)
-	if len(c.items) == 0 || size < limit || size-c.compacted < limit*minGainPercent/100 {
+	full := size
+	for _, s := range coming {
+		full += int64(s.chars) / bytesPerToken
+	}
+	if len(c.items) == 0 || full < limit || size-c.compacted < limit*minGainPercent/100 {
 		return nil
 	}
 	return u.compact()
@@ -171,6 +175,12 @@ func (u *turn) summarize() (string, error) {
 		if !tooLong(err) || shrinks == maxShrinks {
 			return summary, err
 		}
+		if shrinks == 0 {
+			if short, ok := shortened(input); ok {
+				input = short
+				continue
+			}
+		}
 		if input = withoutOldest(input); len(input) == 0 {
 			return "", err
 		}
@@ -197,7 +207,11 @@ func (u *turn) askSummary(input []jsontext.Value) (string, error) {
 				return
 			}
 			if it, ok := readItem(ev.Item); ok && it.Type == itemMessage {
-				summary = strings.TrimSpace(it.text())
+				text := ""
+				for _, c := range it.Content { // a refusal is no summary
+					text += c.Text
+				}
+				summary = strings.TrimSpace(text)
 			}
 		})
 	})
@@ -205,6 +219,23 @@ func (u *turn) askSummary(input []jsontext.Value) (string, error) {
 		err = &failure{kind: protocol.KindOther, message: "The model gave no summary, so the conversation was left as it was"}
 	}
 	return summary, err
+}
+
+// shortened cuts messages longer than what is kept of the user's words, if there
+// are any: one of them alone may fill the window.
+func shortened(items []jsontext.Value) (short []jsontext.Value, ok bool) {
+	items = slices.Clone(items)
+	for i, raw := range items {
+		var m message
+		if len(raw) <= maxKeptWords || json.Unmarshal(raw, &m, rawOptions) != nil || m.Type != itemMessage {
+			continue
+		}
+		for j := range m.Content {
+			m.Content[j].Text = cutMiddle(m.Content[j].Text, maxKeptWords)
+		}
+		items[i], ok = encode(m), true
+	}
+	return items, ok
 }
 
 // withoutOldest leaves out the oldest items, at least one, and outputs whose

@@ -123,7 +123,7 @@ func (u *turn) steerable() bool { return u.kind == kindChat || u.kind == kindCom
 
 // chat is the task of a turn in which the user talks to the model.
 func (u *turn) chat() error {
-	return u.converse([]steer{{input: u.input}})
+	return u.converse([]steer{{input: u.input, chars: inputChars(u.input)}})
 }
 
 // begin tells that the turn has started.
@@ -194,7 +194,7 @@ func (u *turn) hear(input []protocol.UserInput) {
 // that are summed up.
 func (u *turn) converse(more []steer) error {
 	for {
-		err := u.makeRoom()
+		err := u.makeRoom(more)
 		u.tellContext()
 		for _, s := range append(more, u.pending()...) {
 			u.steerIn(s)
