@@ -143,16 +143,19 @@ func (t *thread) running() *turn {
 }
 
 // begin makes a turn the current one, or the next one where the current one has
-// yet to send its last notifications. There is room for one.
+// yet to send its last notifications. There is room for one; a turn that finds
+// none is over.
 func (t *thread) begin(u *turn) error {
 	switch {
 	case t.closing:
+		u.cancel()
 		return errShuttingDown
 	case t.current == nil:
 		t.current = u
 	case t.next == nil:
 		t.next = u
 	default:
+		u.cancel()
 		return protocol.Errorf(protocol.CodeOverloaded, protocol.ReasonOverloaded, "A turn is still ending and another waits for it; try again")
 	}
 	return nil
