@@ -149,13 +149,13 @@ func newest(texts []string, room int) []string {
 // cutMark stands where a part of the user's words was left out.
 const cutMark = "\n[... left out ...]\n"
 
-// cutMiddle shortens a text to at most max bytes, which must be more than those
-// of the mark.
-func cutMiddle(text string, max int) string {
-	if len(text) <= max {
+// cutMiddle shortens a text to so many bytes at most, which must be more than the
+// mark has.
+func cutMiddle(text string, most int) string {
+	if len(text) <= most {
 		return text
 	}
-	room := max - len(cutMark)
+	room := most - len(cutMark)
 	head, tail := room/2, len(text)-(room-room/2)
 	for head > 0 && !utf8.RuneStart(text[head]) {
 		head--
