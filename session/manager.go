@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
@@ -36,7 +37,7 @@ type Manager struct {
 	parent  Parent
 	model   Model
 	tools   Tools
-	config  *config.Config
+	config  atomic.Pointer[config.Config]
 	version string
 	cwd     string
 	getenv  func(string) string
@@ -59,10 +60,11 @@ type Manager struct {
 // NewManager makes a Manager without threads. It starts no goroutine.
 func NewManager(o Options) *Manager {
 	m := &Manager{
-		parent: o.Parent, model: o.Model, tools: o.Tools, config: o.Config,
+		parent: o.Parent, model: o.Model, tools: o.Tools,
 		version: o.Version, cwd: o.Cwd, getenv: o.Getenv, log: o.Log,
 		threads: map[string]*thread{},
 	}
+	m.config.Store(o.Config)
 	if m.tools == nil {
 		m.tools = noTools{}
 	}
@@ -75,6 +77,10 @@ func NewManager(o Options) *Manager {
 	m.base, m.hardStop = context.WithCancel(context.Background())
 	return m
 }
+
+// SetConfig makes the threads that are started from now on begin with other
+// settings. Live threads keep theirs.
+func (m *Manager) SetConfig(c *config.Config) { m.config.Store(c) }
 
 // add takes a thread in and starts its goroutine, which ends in Shutdown.
 func (m *Manager) add(t *thread) error {

@@ -21,7 +21,7 @@ func (m *Manager) StartThread(_ context.Context, p *protocol.ThreadStartParams) 
 	if len(p.DynamicTools) > 2 && isGiven(p.DynamicTools) { // longer than []
 		return none, nil, protocol.Invalid(protocol.ReasonNotServed, "dynamicTools are not served by this server yet")
 	}
-	cfg, err := m.config.WithJSON(p.Config)
+	cfg, err := m.config.Load().WithJSON(p.Config)
 	if err != nil {
 		return none, nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
 	}

@@ -25,9 +25,12 @@ var arrows = map[string][]string{
 	"internal/fake":    {},
 	"account":          {},
 	"session":          {"internal/backend", "internal/config", "internal/prompt"},
-	"cmd/app-server":   {"rpc", "account", "session", "internal/backend", "internal/config"},
+	"cmd/app-server":   {"rpc", "account", "session", "internal/backend", "internal/config", "internal/project", "internal/skills"},
 	"examples/parent":  {"internal/fake"},
 	"internal/backend": {},
+	"internal/config":  {"internal/atomicfile"},
+	"internal/prompt":  {"internal/project"},
+	"internal/skills":  {"internal/project"},
 }
 
 // mayNotUseProtocol are the packages that stand below or beside the vocabulary.

@@ -211,7 +211,7 @@ func (c Config) GoString() string { return c.String() }
 func decode(l layers) *Config {
 	r := &reader{
 		base: overlay(l.file, l.over), over: l.over, file: l.source,
-		userHome: userHome(l.options.Getenv),
+		userHome: UserHome(l.options.Getenv),
 		problems: append([]Problem(nil), l.found...),
 	}
 	c := &Config{Home: l.options.Home, layers: l}

@@ -63,7 +63,7 @@ func (c *Config) DisabledSkills() []string {
 	if list == nil {
 		return nil
 	}
-	r := reader{userHome: userHome(c.layers.options.Getenv)}
+	r := reader{userHome: UserHome(c.layers.options.Getenv)}
 	var out []string
 	for _, item := range list.items {
 		path, enabled := item.get("path"), item.get("enabled")
