@@ -47,7 +47,7 @@ func DiffToRemote(ctx context.Context, cwd string, getenv func(string) string) (
 	g := git{dir: cwd, env: gitEnv(getenv)}
 	top, err := g.run(ctx, "rev-parse", "--show-toplevel")
 	if err != nil {
-		return Diff{}, err
+		return Diff{}, told(err, errNoRepository)
 	}
 	// From the top, or files that git does not know would be missing.
 	g.dir = filepath.FromSlash(strings.TrimRight(top, "\r\n"))
@@ -90,7 +90,22 @@ func gitEnv(getenv func(string) string) []string {
 	return env
 }
 
-var errTooLarge = errors.New("the output is too large")
+// Reasons why there is no diff.
+var (
+	errNoRepository = errors.New("this is no folder of a git repository")
+	errNoCommit     = errors.New("the repository has no commit yet")
+	errNoRemote     = errors.New("no remote has a commit of this branch")
+	errTooLarge     = fmt.Errorf("the diff is larger than %d bytes", maxDiffBytes)
+)
+
+// told is the reason why git refused: one that git did not come to tell by its
+// exit code stays as it is.
+func told(err, reason error) error {
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) || errors.Is(err, fs.ErrNotExist) && !errors.Is(err, exec.ErrNotFound) {
+		return reason
+	}
+	return err
+}
 
 // run returns what git says on its standard output.
 func (g git) run(ctx context.Context, args ...string) (string, error) {
@@ -131,14 +146,12 @@ func (l *limited) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-var errNoRemote = errors.New("no remote has a commit of this branch")
-
 // base is the newest commit below HEAD that a remote has. Where branches were
 // joined there are several; the one that leaves the least to tell counts.
 func (g git) base(ctx context.Context) (string, error) {
 	out, err := g.run(ctx, "rev-list", "--boundary", "HEAD", "--not", "--remotes")
 	if err != nil {
-		return "", err
+		return "", told(err, errNoCommit)
 	}
 	if strings.TrimSpace(out) == "" {
 		head, err := g.run(ctx, "rev-parse", "HEAD")

@@ -148,14 +148,14 @@ func TestDiffToRemote(t *testing.T) {
 func TestDiffToRemoteRefuses(t *testing.T) {
 	r := newRepo(t)
 	ctx := t.Context()
-	if d, err := DiffToRemote(ctx, t.TempDir(), os.Getenv); err == nil {
-		t.Error("no repository", d)
+	if d, err := DiffToRemote(ctx, t.TempDir(), os.Getenv); !errors.Is(err, errNoRepository) {
+		t.Error("no repository", d, err)
 	}
-	if d, err := DiffToRemote(ctx, filepath.Join(r.dir, "none"), os.Getenv); err == nil {
-		t.Error("no folder", d)
+	if d, err := DiffToRemote(ctx, filepath.Join(r.dir, "none"), os.Getenv); !errors.Is(err, errNoRepository) {
+		t.Error("no folder", d, err)
 	}
-	if d, err := DiffToRemote(ctx, r.dir, os.Getenv); err == nil {
-		t.Error("no commit", d)
+	if d, err := DiffToRemote(ctx, r.dir, os.Getenv); !errors.Is(err, errNoCommit) {
+		t.Error("no commit", d, err)
 	}
 	r.commit("a.txt", "a\n")
 	if d, err := DiffToRemote(ctx, r.dir, os.Getenv); !errors.Is(err, errNoRemote) {
