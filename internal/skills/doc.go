@@ -11,8 +11,9 @@
 //     folders that a parent names;
 //   - system: $CODEX_HOME/skills/.system, which the reference fills.
 //
-// A folder that holds a SKILL.md is a skill; links to folders are followed, and a
-// file that is reached twice is listed once.
+// A folder that holds a SKILL.md is a skill; links to folders are followed. A
+// file that is reached twice is listed once, as the user's rather than a
+// project's.
 //
 // # Files
 //

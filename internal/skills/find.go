@@ -33,26 +33,22 @@ func rank(s protocol.SkillScope) int {
 	return slices.Index([]protocol.SkillScope{protocol.SkillScopeRepo, protocol.SkillScopeUser, protocol.SkillScopeSystem}, s)
 }
 
-// roots lists where skills may lie.
+// roots lists where skills may lie. A file that is reached from two of them
+// belongs to the first: a skill of the user that a project links to stays the
+// user's.
 func (l *Lister) roots(cwd string, extra []string) []root {
 	own := []string{filepath.Join(l.o.Home, "skills")}
 	if l.o.UserHome != "" {
 		own = append(own, filepath.Join(l.o.UserHome, ".agents", "skills"))
 	}
 	var out []root
+	for _, path := range append(own, extra...) {
+		out = append(out, root{filepath.Clean(path), protocol.SkillScopeUser})
+	}
 	for _, dir := range project.Folders(cwd) {
 		for _, name := range []string{".agents", ".codex"} {
-			// The user's own folders are no project's.
-			if path := filepath.Join(dir, name, "skills"); !slices.Contains(own, path) {
-				out = append(out, root{path, protocol.SkillScopeRepo})
-			}
+			out = append(out, root{filepath.Join(dir, name, "skills"), protocol.SkillScopeRepo})
 		}
-	}
-	for _, path := range own {
-		out = append(out, root{path, protocol.SkillScopeUser})
-	}
-	for _, path := range extra {
-		out = append(out, root{filepath.Clean(path), protocol.SkillScopeUser})
 	}
 	return append(out, root{filepath.Join(l.o.Home, "skills", systemFolder), protocol.SkillScopeSystem})
 }

@@ -184,6 +184,13 @@ func TestLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// A link of a project does not make the user's skill the project's.
+	if err := os.MkdirAll(p.project+"/.agents", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(p.home+"/skills", p.project+"/.agents/skills"); err != nil {
+		t.Fatal(err)
+	}
 	got := p.list(t, &protocol.SkillsListParams{})
 	if diff := cmp.Diff([]string{"user x", "user y"}, brief(got[0])); diff != "" {
 		t.Error(diff)
