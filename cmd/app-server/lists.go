@@ -66,9 +66,6 @@ func wireModel(m backend.ModelInfo, standard string) protocol.Model {
 		InputModalities:        []protocol.InputModality{protocol.ModalityText, protocol.ModalityImage},
 		SupportsPersonality:    m.Personality, AdditionalSpeedTiers: []string{}, IsDefault: m.Slug == standard,
 	}
-	if m.Known && !m.Images && m.Listed {
-		out.InputModalities = out.InputModalities[:1]
-	}
 	if m.Fast {
 		out.AdditionalSpeedTiers = append(out.AdditionalSpeedTiers, string(protocol.TierFast))
 	}

@@ -56,10 +56,19 @@ func (s *server) methods() *rpc.Mux {
 }
 
 // startThread handles thread/start with the settings as they are now: a parent
-// may have written them, or the user in an editor.
+// may have written them, or the user in an editor. What has become wrong with
+// them is told after the thread.
 func (s *server) startThread(ctx context.Context, p *protocol.ThreadStartParams) (protocol.ThreadStartResponse, func(), error) {
-	s.threads.SetConfig(s.settings.Current())
-	return s.threads.StartThread(ctx, p)
+	cfg := s.settings.Current()
+	s.threads.SetConfig(cfg)
+	response, started, err := s.threads.StartThread(ctx, p)
+	if err != nil {
+		return response, nil, err
+	}
+	return response, func() {
+		started()
+		s.parent.warn(ctx, cfg.Problems)
+	}, nil
 }
 
 // rateLimits asks the backend what is used of the plan. Only a ChatGPT sign-in

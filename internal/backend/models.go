@@ -43,9 +43,9 @@ type ModelInfo struct {
 	// Listed is whether the model is offered at all, Hidden whether only those
 	// who ask for everything see it.
 	Listed, Hidden bool
-	// Images is whether the model takes pictures, Personality whether it was
-	// made to follow a tone, Fast whether it has a faster service tier.
-	Images, Personality, Fast bool
+	// Personality is whether the model was made to follow a tone, Fast whether
+	// it has a faster service tier.
+	Personality, Fast bool
 	// Upgrade is the slug of the model that is to be used instead, or "".
 	Upgrade string
 }
@@ -77,7 +77,7 @@ func catalogue() []ModelInfo {
 	// offered makes a family a model that users can choose.
 	offered := func(m ModelInfo, name, description string, more func(*ModelInfo)) ModelInfo {
 		m.DisplayName, m.Description = name, description
-		m.Listed, m.Images, m.Personality = true, true, true
+		m.Listed, m.Personality = true, true
 		if more != nil {
 			more(&m)
 		}

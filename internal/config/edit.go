@@ -151,7 +151,7 @@ func (c *Config) check(edits []edit) error {
 			}
 		}
 		for _, p := range c.Problems {
-			if p.Path != "" && !p.names() && (related(p.Key, key) || related(key, p.Key)) {
+			if p.Path != "" && !p.pending && (related(p.Key, key) || related(key, p.Key)) {
 				return refusal(protocol.WriteValidationError, "The setting %s cannot be used: %s", p.Key, p.what)
 			}
 		}

@@ -266,7 +266,7 @@ func (r *reader) selectProfile() string {
 	}
 	p := r.base.get("profiles").get(name)
 	if p == nil || p.kind != kindTable {
-		r.wrong(n, keyProfile, noSuchProfile)
+		r.missing(n, keyProfile, noSuchProfile)
 		return name
 	}
 	r.prof, r.profile = p, name
@@ -279,7 +279,7 @@ func (r *reader) modelProvider(known map[string]Provider) string {
 	n, key := r.lookup("model_provider")
 	id := r.textOf(n, key, ProviderOpenAI)
 	if _, ok := known[id]; !ok {
-		r.wrong(n, key, "this names no provider")
+		r.missing(n, key, "this names no provider")
 	}
 	return id
 }

@@ -27,6 +27,10 @@ type Problem struct {
 	source string
 	// what is the part of Details that says what is wrong.
 	what string
+	// pending is set where the value is right but for something that it needs and
+	// that may be defined yet. It may be written and is shown; whoever uses it
+	// refuses.
+	pending bool
 }
 
 // thread reports whether the value came with thread/start.

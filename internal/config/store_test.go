@@ -118,12 +118,12 @@ func TestWriteRefuses(t *testing.T) {
 // and references may be written before what they name.
 func TestWriteMends(t *testing.T) {
 	s, path := newStore(t, "model = 7\nsandbox_mode = 'zz'\n")
-	for _, e := range []set{{"model", `"x"`, ""}, {"model_provider", `"later"`, ""}, {"profile", `"later"`, ""}, {"sandbox_mode", `null`, ""}} {
+	for _, e := range []set{{"model", `"x"`, ""}, {"model_provider", `"later"`, ""}, {"profile", `"later"`, ""}, {"model_providers.later.name", `"L"`, ""}, {"sandbox_mode", `null`, ""}} {
 		if _, err := put(t, s, e.key, e.value, protocol.ConfigWriteTarget{}); err != nil {
 			t.Errorf("%s: %v", e.key, err)
 		}
 	}
-	if got := content(t, path); got != "model = \"x\"\nmodel_provider = \"later\"\nprofile = \"later\"\n" {
+	if got := content(t, path); got != "model = \"x\"\nmodel_provider = \"later\"\nprofile = \"later\"\n\n[model_providers.later]\nname = \"L\"\n" {
 		t.Error(got)
 	}
 }

@@ -58,13 +58,6 @@ func (k shownKey) misfit(n *node) string {
 	return ""
 }
 
-// names reports whether a problem is about a reference to something that is
-// not defined (yet). Such a value is of the right type: it is shown and may be
-// written, whoever uses it refuses.
-func (p Problem) names() bool {
-	return p.Key == keyProfile || p.Key == "model_provider" || strings.HasSuffix(p.Key, ".model_provider")
-}
-
 // Describe tells the settings the way config/read does: the layers joined, not
 // yet the choice of the profile, which is told beside it. Values that cannot be
 // used are null in Config and stand in their layer as they are.
@@ -136,7 +129,7 @@ func eachLeaf(n *node, key string, f func(string, *node)) {
 func (c *Config) effective(merged *node) jsontext.Value {
 	unusable := map[string]bool{}
 	for _, p := range c.Problems {
-		if !p.names() {
+		if !p.pending {
 			unusable[p.Key] = true
 		}
 	}
