@@ -75,9 +75,10 @@ func (e edit) applyAt(t *node, path []string) (*node, error) {
 	}
 	name, old := path[0], t.members[path[0]]
 	switch {
-	case len(path) > 1 && old == nil && e.value == nil:
+	case len(path) > 1 && e.value == nil && (old == nil || old.kind != kindTable):
 		return nil, refusal(protocol.WritePathNotFound, "There is no table that could hold %s", joinKey(e.path...))
 	case len(path) > 1 && old != nil && old.kind != kindTable:
+		// The reference gives up the value for a table in some of these cases.
 		return nil, refusal(protocol.WriteValidationError, "%s is no table, so %s cannot be set", joinKey(e.path[:len(e.path)-len(path)+1]...), joinKey(e.path...))
 	case len(path) > 1:
 		if old == nil {

@@ -125,6 +125,7 @@ func TestEditsRefused(t *testing.T) {
 		"through a list":  {"[[a]]\nb = 1\n", set{"a.b", `1`, ""}, protocol.WriteValidationError},
 		"null inside":     {"", set{"a", `[1,null]`, ""}, protocol.WriteValidationError},
 		"null deeper":     {"", set{"a", `{"b":{"c":null}}`, ""}, protocol.WriteValidationError},
+		"below a value":   {"a = 1\n", set{"a.b", `null`, ""}, protocol.WritePathNotFound},
 		"nothing above":   {"", set{"a.b", `null`, ""}, protocol.WritePathNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
