@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"app-server/internal/backend"
 	"app-server/internal/config"
 	"app-server/protocol"
 )
@@ -32,7 +33,7 @@ type settings struct {
 
 // defaultModel is used where neither the parent nor the configuration names a
 // model.
-const defaultModel = "gpt-5.4"
+const defaultModel = backend.DefaultModel
 
 // newSettings makes the settings of a new thread. It refuses what would not
 // hold: a provider that is not defined, a restriction that could not be read

@@ -22,7 +22,7 @@ func (m *Manager) StartThread(_ context.Context, p *protocol.ThreadStartParams) 
 	if err := tools.CheckDynamic(p.DynamicTools); err != nil {
 		return none, nil, err
 	}
-	cfg, err := m.config.WithJSON(p.Config)
+	cfg, err := m.config.Load().WithJSON(p.Config)
 	if err != nil {
 		return none, nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
 	}

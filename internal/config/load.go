@@ -212,7 +212,7 @@ func (c Config) GoString() string { return c.String() }
 func decode(l layers) *Config {
 	r := &reader{
 		base: overlay(l.file, l.over), over: l.over, file: l.source,
-		userHome: userHome(l.options.Getenv),
+		userHome: UserHome(l.options.Getenv),
 		problems: append([]Problem(nil), l.found...),
 	}
 	c := &Config{Home: l.options.Home, layers: l}
@@ -268,7 +268,7 @@ func (r *reader) selectProfile() string {
 	}
 	p := r.base.get("profiles").get(name)
 	if p == nil || p.kind != kindTable {
-		r.wrong(n, keyProfile, noSuchProfile)
+		r.missing(n, keyProfile, noSuchProfile)
 		return name
 	}
 	r.prof, r.profile = p, name
@@ -281,7 +281,7 @@ func (r *reader) modelProvider(known map[string]Provider) string {
 	n, key := r.lookup("model_provider")
 	id := r.textOf(n, key, ProviderOpenAI)
 	if _, ok := known[id]; !ok {
-		r.wrong(n, key, "this names no provider")
+		r.missing(n, key, "this names no provider")
 	}
 	return id
 }
