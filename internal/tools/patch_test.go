@@ -300,7 +300,7 @@ func TestPatchDoesNotFollowATurnedLink(t *testing.T) {
 	if got := read(t, filepath.Join(p.home, "a.txt")); got != "one\n" {
 		t.Errorf("the other file is now %q", got)
 	}
-	if got := readFile(t, filepath.Join(p.cwd, "real/a.txt")); got != "ONE\n" {
+	if got := read(t, filepath.Join(p.cwd, "real/a.txt")); got != "ONE\n" {
 		t.Errorf("the file is now %q", got)
 	}
 }
