@@ -79,7 +79,6 @@ func TestReview(t *testing.T) {
 		var mode []protocol.ModeKind
 		offered := []tools.Tool{
 			{Name: "look", Spec: specs(`{"type":"function","name":"look"}`)}, {Name: "web_search", Spec: specs(`{"type":"web_search"}`)},
-			{Name: "mine", Spec: specs(`{"type":"function","name":"mine"}`)}, {Name: "space", Spec: specs(`{"type":"namespace","name":"space"}`)},
 			tool("peek", func(_ context.Context, u *tools.Turn, _ tools.Call) tools.Output {
 				mode = append(mode, u.Env.Mode)
 				return tools.Output{Text: "seen"}
