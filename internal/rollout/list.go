@@ -106,7 +106,7 @@ func (s *Store) filter(heads []*head, q *Query) []Entry {
 	has := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
 	var out []Entry
 	for _, h := range heads {
-		if !h.Spoken || !has(q.ModelProviders, h.Provider) || !has(q.Cwds, h.Cwd) || !slices.Contains(kinds, sourceKind(h.Source)) {
+		if h.ID == "" || !h.Spoken || !has(q.ModelProviders, h.Provider) || !has(q.Cwds, h.Cwd) || !slices.Contains(kinds, sourceKind(h.Source)) {
 			continue
 		}
 		name := names[h.ID].Name

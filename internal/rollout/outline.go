@@ -270,7 +270,7 @@ func (o *outliner) event(here span, prev int64, l *parsed) {
 		}
 		o.spoke(l.payload, "message")
 	case "entered_review_mode":
-		if t := o.current(); t == nil || t.ended {
+		if t := o.current(); t == nil || t.ended || !t.explicit && t.spoken {
 			o.begin(here.off, "", false)
 		}
 	case "item_completed":

@@ -28,7 +28,7 @@ type Store struct {
 	home string
 
 	names, metadata notes
-	index index
+	index           index
 }
 
 // New makes the store of a home, which need not exist yet. Nothing is read or
