@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"app-server/protocol"
 )
 
@@ -200,7 +202,7 @@ func readCursor(cursor string) (position, error) {
 		return position{}, ErrCursor
 	}
 	at, err := strconv.ParseInt(f[2], 10, 64)
-	if err != nil {
+	if err != nil || uuid.Validate(f[3]) != nil {
 		return position{}, ErrCursor
 	}
 	return position{protocol.ThreadSortKey(f[0]), at, f[3], f[1] == "at"}, nil

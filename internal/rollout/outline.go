@@ -200,9 +200,11 @@ func (o *outliner) endTurn(id string) {
 	}
 }
 
-// rollback takes the last turns away. off is where the line that says so is.
-func (o *outliner) rollback(off int64, turns int) {
-	o.cut(off)
+// rollback takes the last turns away. The line that says so belongs to no turn:
+// in a copy of the others it would be said again.
+func (o *outliner) rollback(here span, turns int) {
+	o.cut(here.off)
+	o.from = here.end
 	keep := max(len(o.log.turns)-max(turns, 0), 0)
 	for id, i := range o.ids {
 		if i >= keep {
@@ -250,7 +252,7 @@ func (o *outliner) event(here span, prev int64, l *parsed) {
 	case "thread_rolled_back":
 		var e rolledBackEvent
 		if json.Unmarshal(l.payload, &e, lenient) == nil {
-			o.rollback(here.off, e.Turns)
+			o.rollback(here, e.Turns)
 		}
 	case "token_count":
 		if member(l.payload, "info").Kind() == '{' {
