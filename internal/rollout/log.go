@@ -53,6 +53,9 @@ type turnRef struct {
 	spans, late []span
 	// explicit is whether the turn had a start of its own, not just a user message.
 	explicit, spoken, ended bool
+	// ours is whether the turn was started by this program: then what the user
+	// says in it has the app_server member.
+	ours bool
 }
 
 // base is a compacted line.

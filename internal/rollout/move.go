@@ -43,6 +43,11 @@ func (s *Store) move(id string, archive bool) (string, error) {
 		return "", fmt.Errorf("rollout: move: %w", err)
 	}
 	defer f.Close()
+	g, err := takeGuard(s.home, strings.ToLower(id))
+	if err != nil {
+		return "", err
+	}
+	defer g.release()
 	name := filepath.Base(p.Path)
 	dir := filepath.Join(s.home, archiveDir)
 	if !archive {

@@ -247,6 +247,9 @@ func (o *outliner) event(here span, prev int64, l *parsed) {
 	switch kind {
 	case "task_started", "turn_started":
 		o.started(here.off, l.payload)
+		if t := o.current(); t != nil && len(l.extra) > 0 {
+			t.ours = true
+		}
 	case "task_complete", "turn_complete", "turn_aborted":
 		o.endTurn(memberText(l.payload, "turn_id"))
 	case "thread_rolled_back":
@@ -263,7 +266,10 @@ func (o *outliner) event(here span, prev int64, l *parsed) {
 		}
 	case "user_message":
 		t := o.current()
-		if t == nil || t.ended || !t.explicit && t.spoken {
+		// A turn of ours that was never ended, and then words of another server:
+		// the reference 0.94.0 tells no start.
+		dead := t != nil && t.ours && len(l.extra) == 0
+		if t == nil || t.ended || dead || !t.explicit && t.spoken {
 			at := here.off
 			if prev >= 0 {
 				at = prev // what the model was told of the same words

@@ -18,7 +18,8 @@ func TurnStarted(turn *protocol.Turn, contextWindow *int64, mode protocol.ModeKi
 	if mode == "" {
 		mode = protocol.ModeDefault
 	}
-	return one(lineEvent, &startedEvent{"task_started", turn.ID, turn.StartedAt, contextWindow, mode})
+	e := &startedEvent{"task_started", turn.ID, turn.StartedAt, contextWindow, mode}
+	return Record{lines: []line{{lineEvent, e, &extra{TurnID: turn.ID}}}}
 }
 
 // TurnEnded says how a turn has ended. Of turn all but the items is kept;

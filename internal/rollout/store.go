@@ -57,7 +57,7 @@ func (s *Store) Create(m Meta) (*Writer, error) {
 	}
 	m.ID = id.String()
 	at := m.Created.Local()
-	w := newWriter(m.ID, filepath.Join(s.home, sessionsDir, at.Format("2006"), at.Format("01"), at.Format("02"),
+	w := newWriter(s.home, m.ID, filepath.Join(s.home, sessionsDir, at.Format("2006"), at.Format("01"), at.Format("02"),
 		filePrefix+at.Format(fileTime)+"-"+m.ID+fileSuffix))
 	first := one(lineMeta, m.payload())
 	if err := first.appendTo(&w.backlog, m.ID, time.Now()); err != nil {
@@ -180,15 +180,20 @@ func (s *Store) ContinueFile(ctx context.Context, path string) (*Writer, *Log, e
 		return nil, nil, fmt.Errorf("rollout: continue: %w", err)
 	}
 	log, err := s.outline(ctx, f, path)
+	var g *guard
+	if err == nil {
+		g, err = takeGuard(s.home, log.Meta.ID)
+	}
 	if err == nil {
 		err = mend(f, log)
 	}
 	if err != nil {
+		g.release()
 		f.Close()
 		return nil, nil, err
 	}
-	w := newWriter(log.Meta.ID, path)
-	w.file = f
+	w := newWriter(s.home, log.Meta.ID, path)
+	w.file, w.guard = f, g
 	return w, log, nil
 }
 

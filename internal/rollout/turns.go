@@ -57,6 +57,12 @@ func (b *turnBuilder) line(off int64, l *parsed) {
 			return
 		}
 		switch {
+		case l.kind == lineEvent && b.started == nil && len(x.Item) == 0 && x.Turn == nil && b.own(x.TurnID):
+			// Perhaps the start of the turn, which has no more than the id here.
+			var e event
+			if memberText(l.payload, "type") == "task_started" && json.Unmarshal(l.payload, &e, lenient) == nil {
+				b.started = e.StartedAt
+			}
 		case x.Turn != nil && b.own(x.Turn.ID):
 			b.end = x.Turn
 		case len(x.Item) > 0 && b.own(x.TurnID):

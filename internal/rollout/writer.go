@@ -22,10 +22,12 @@ const maxBacklog = 16 << 20
 // Writer appends to the file of one thread, and has the file's lock. Its methods
 // may be called by any goroutine.
 type Writer struct {
-	id, path string
+	id, path, home string
 
 	mu   sync.Mutex
 	file *os.File // nil before the first Append of a new thread
+	// guard is the lock that other programs look at; it may be nil.
+	guard *guard
 	// backlog are whole lines that the file does not have yet: the first line of
 	// a new thread, and what could not be written.
 	backlog bytes.Buffer
@@ -44,8 +46,8 @@ type Writer struct {
 	wg   sync.WaitGroup
 }
 
-func newWriter(id, path string) *Writer {
-	return &Writer{id: id, path: path, quit: make(chan struct{})}
+func newWriter(home, id, path string) *Writer {
+	return &Writer{home: home, id: id, path: path, quit: make(chan struct{})}
 }
 
 // Path is the thread's file, which may not be there before the first Append.
@@ -151,8 +153,13 @@ func (w *Writer) create() error {
 	if err != nil {
 		return err
 	}
-	if err := lock(f); err != nil {
+	err = lock(f)
+	if err == nil {
+		w.guard, err = takeGuard(w.home, w.id)
+	}
+	if err != nil {
 		f.Close()
+		os.Remove(w.path)
 		return err
 	}
 	w.file, w.fresh = f, true
@@ -242,15 +249,13 @@ func (w *Writer) Close() error {
 	w.wg.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var err error
+	if w.file == nil && !w.failing {
+		return nil
+	}
+	err := w.sync()
 	if w.file != nil {
-		err = w.sync()
 		err = errors.Join(err, w.file.Close())
-	} else if w.failing {
-		err = w.flush() // one last time
-		if w.file != nil {
-			err = errors.Join(err, w.file.Close())
-		}
+		w.guard.release()
 	}
 	return err
 }
