@@ -30,8 +30,7 @@ func manyThreads(tb testing.TB, n int) *Store {
 		if err := w.Append(append([]Record{context}, append(records, more)...)...); err != nil {
 			tb.Fatal(err)
 		}
-		w.dirty = false // no sync of each of them
-		w.Close()
+		closeFast(tb, w)
 	}
 	return s
 }

@@ -129,3 +129,14 @@ func historyTexts(t testing.TB, l *Log) []string {
 	}
 	return out
 }
+
+// closeFast closes a writer without a sync, which is most of a test's time.
+func closeFast(t testing.TB, w *Writer) {
+	t.Helper()
+	w.mu.Lock()
+	w.dirty, w.fresh = false, false
+	w.mu.Unlock()
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/renameio/v2"
+	"github.com/google/renameio/v2/maybe"
 )
 
 // Bounds of what is read of a file for a list. The first user message is among
@@ -278,5 +278,5 @@ func (x *index) save() error {
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(x.path, append(append(first, '\n'), b.Bytes()...), 0o600)
+	return maybe.WriteFile(x.path, append(append(first, '\n'), b.Bytes()...), 0o600)
 }

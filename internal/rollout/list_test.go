@@ -25,7 +25,7 @@ func stored(t testing.TB, s *Store, change func(*Meta)) Meta {
 	w := create(t, s, m)
 	_, records := turnOf(1)
 	put(t, w, records...)
-	w.Close()
+	closeFast(t, w)
 	return m
 }
 

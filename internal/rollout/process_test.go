@@ -61,6 +61,8 @@ func child(what, home string, args []string) int {
 		fmt.Println("held")
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		w.Close()
+	case "large":
+		return large(s, args[0])
 	case "full":
 		return full(s, args[0])
 	}

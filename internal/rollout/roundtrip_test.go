@@ -247,9 +247,7 @@ func TestRandomThreads(t *testing.T) {
 				history = []string{"summary", strings.Repeat("x", r.IntN(10)) + "y"}
 				put(t, w, Compacted("summary", []jsontext.Value{message("user", history[0]), message("user", history[1])}))
 			case 2:
-				if err := w.Close(); err != nil {
-					t.Fatal(err)
-				}
+				closeFast(t, w)
 				if _, err := s.Find(m.ID); err != nil {
 					w = create(t, s, m) // nothing was written yet
 					continue
@@ -258,7 +256,7 @@ func TestRandomThreads(t *testing.T) {
 				if w, _, err = s.Continue(t.Context(), m.ID); err != nil {
 					t.Fatal(err)
 				}
-				defer w.Close()
+				defer closeFast(t, w)
 			default:
 				var items []protocol.ThreadItem
 				for range r.IntN(5) {
@@ -283,7 +281,7 @@ func TestRandomThreads(t *testing.T) {
 		if diff := cmp.Diff(append([]string{}, history...), historyTexts(t, l)); diff != "" {
 			t.Fatalf("seed %d: %s", seed, diff)
 		}
-		w.Close()
+		closeFast(t, w)
 	}
 }
 
