@@ -89,7 +89,7 @@ func (x *index) refresh(ctx context.Context, s *Store, archived bool) ([]*head, 
 	var out, stale []*head
 	var which []int // index in out of each stale one
 	seen := map[string]bool{}
-	err := s.files(ctx, archived, func(path string, d fs.DirEntry) error {
+	err := s.files(ctx, archived, func(path string, _ fileName, d fs.DirEntry) error {
 		info, err := d.Info()
 		if err != nil {
 			return nil // gone meanwhile
@@ -128,7 +128,33 @@ func (x *index) refresh(ctx context.Context, s *Store, archived bool) ([]*head, 
 		x.unsent = 0
 		_ = x.save() // without it the next process reads more
 	}
-	return out, nil
+	return merge(out), nil
+}
+
+// merge makes one head of all files of a thread: the last one is the thread, the
+// first one tells how it began.
+func merge(heads []*head) []*head {
+	at := make(map[string]int, len(heads))
+	out := heads[:0]
+	for _, h := range heads {
+		i, twice := at[h.ID]
+		if !twice || h.ID == "" {
+			at[h.ID] = len(out)
+			out = append(out, h)
+			continue
+		}
+		first, last := out[i], h
+		if better(first.Path, last.Path) {
+			first, last = last, first
+		}
+		both := *last
+		both.Created = first.Created
+		if first.Spoken {
+			both.Spoken, both.Preview = true, first.Preview
+		}
+		out[i] = &both
+	}
+	return out
 }
 
 // forget drops heads of files that are gone.
@@ -170,12 +196,16 @@ func readHeads(ctx context.Context, home string, heads []*head) error {
 
 // read fills the head in from its file.
 func (h *head) read(path string) {
-	f, err := os.Open(path)
+	src, err := openSource(path)
 	if err != nil {
 		return
 	}
-	defer f.Close()
-	sc := newScanner(io.LimitReader(f, headBytes), 0)
+	defer src.close()
+	r, err := src.from(0)
+	if err != nil {
+		return
+	}
+	sc := newScanner(io.LimitReader(r, headBytes), 0)
 	for range headLines {
 		if sc.next() != nil {
 			return

@@ -48,9 +48,15 @@ type sessionMeta struct {
 	Instructions *instructions  `json:"base_instructions,omitzero"`
 	DynamicTools jsontext.Value `json:"dynamic_tools,omitzero"`
 	Git          *gitMeta       `json:"git,omitzero"`
-	// ParentLines is how many lines of the parent's file belong to a fork that
-	// the reference 0.169.0 has made; such a file holds only its own lines.
-	ParentLines *int64 `json:"forked_from_ordinal_exclusive,omitzero"`
+	// Base is what the lines of the file go on from, where they are not all.
+	Base *historyBase `json:"history_base,omitzero"`
+}
+
+// historyBase names the first lines of another file of the reference 0.169.0.
+type historyBase struct {
+	// ID is the last one in the file's name: of a thread, or of a later file of it.
+	ID    string `json:"thread_id"`
+	Lines int64  `json:"end_ordinal_exclusive"`
 }
 
 type instructions struct {

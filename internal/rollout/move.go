@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,30 +44,54 @@ func (s *Store) move(id string, archive bool) (string, error) {
 		return "", fmt.Errorf("rollout: move: %w", err)
 	}
 	defer f.Close()
-	g, err := takeGuard(s.home, strings.ToLower(id))
+	current, _ := parseName(filepath.Base(p.Path))
+	g, err := takeGuard(s.home, current.thread)
 	if err != nil {
 		return "", err
 	}
 	defer g.release()
-	name := filepath.Base(p.Path)
+	// The file that is the thread goes last: until then the thread is where it
+	// was, and what went before is found in both places.
+	var paths []string
+	err = s.files(context.Background(), !archive, func(path string, n fileName, _ fs.DirEntry) error {
+		if n.thread == current.thread && path != p.Path {
+			paths = append(paths, path)
+		}
+		return nil
+	})
+	var to string
+	for _, path := range append(paths, p.Path) {
+		if err == nil {
+			to, err = s.moveFile(path, archive)
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("rollout: move: %w", err)
+	}
+	return to, nil
+}
+
+func (s *Store) moveFile(path string, archive bool) (string, error) {
+	name := filepath.Base(path)
 	dir := filepath.Join(s.home, archiveDir)
 	if !archive {
+		var err error
 		if dir, err = s.dayDir(name); err != nil {
 			return "", err
 		}
 	}
 	to := filepath.Join(dir, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("rollout: move: %w", err)
+		return "", err
 	}
 	if _, err := os.Lstat(to); err == nil {
-		return "", fmt.Errorf("rollout: move: %s is there already", to)
+		return "", fmt.Errorf("%s is there already", to)
 	}
-	if err := os.Rename(p.Path, to); err != nil {
-		return "", fmt.Errorf("rollout: move: %w", err)
+	if err := os.Rename(path, to); err != nil {
+		return "", err
 	}
 	syncDir(dir)
-	syncDir(filepath.Dir(p.Path))
+	syncDir(filepath.Dir(path))
 	return to, nil
 }
 
@@ -74,11 +99,11 @@ func (s *Store) move(id string, archive bool) (string, error) {
 func (s *Store) dayDir(name string) (string, error) {
 	day := strings.TrimPrefix(name, filePrefix)
 	if len(day) < len(time.DateOnly) {
-		return "", fmt.Errorf("rollout: move: no day in the name of the file")
+		return "", fmt.Errorf("no day in the name of the file")
 	}
 	at, err := time.Parse(time.DateOnly, day[:len(time.DateOnly)])
 	if err != nil {
-		return "", fmt.Errorf("rollout: move: no day in the name of the file")
+		return "", fmt.Errorf("no day in the name of the file")
 	}
 	return filepath.Join(s.home, sessionsDir, at.Format("2006"), at.Format("01"), at.Format("02")), nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -28,20 +27,23 @@ type outliner struct {
 	limits []int64
 }
 
-// outline reads a file once. f is only read.
-func (s *Store) outline(ctx context.Context, f *os.File, path string) (*Log, error) {
-	info, err := f.Stat()
+// outline reads a file once.
+func (s *Store) outline(ctx context.Context, src *source) (*Log, error) {
+	info, err := src.f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("rollout: read: %w", err)
 	}
 	o := &outliner{log: &Log{Updated: info.ModTime()}, ids: map[string]int{}, children: map[string]bool{}}
-	if err := o.lineage(s, f, path); err != nil {
+	if err := o.lineage(s, src); err != nil {
 		return nil, err
 	}
-	for i := len(o.log.files) - 1; i >= 0; i-- {
-		if err := o.read(ctx, i, f); err != nil {
+	for i := len(o.log.files) - 1; i > 0; i-- {
+		if err := o.ancestor(ctx, i); err != nil {
 			return nil, err
 		}
+	}
+	if err := o.read(ctx, 0, src); err != nil {
+		return nil, err
 	}
 	if err := o.finish(ctx); err != nil {
 		return nil, err
@@ -49,34 +51,35 @@ func (s *Store) outline(ctx context.Context, f *os.File, path string) (*Log, err
 	return o.log, nil
 }
 
-// maxAncestors bounds the chain of files that a fork may be made of.
+// maxAncestors bounds the chain of files that a thread may be made of.
 const maxAncestors = 64
 
-// lineage reads the first line, and finds the files of the ancestors of a fork
-// that holds only its own lines.
-func (o *outliner) lineage(s *Store, f *os.File, path string) error {
-	m, p, err := firstMeta(io.NewSectionReader(f, 0, 1<<62))
+// lineage reads the first line, and finds the files that come before this one:
+// the reference 0.169.0 does not copy what a fork, or a thread that was taken
+// back to an earlier turn, begins with.
+func (o *outliner) lineage(s *Store, src *source) error {
+	m, p, err := firstMeta(src)
 	if err != nil {
-		return fmt.Errorf("rollout: %s: %w", path, err)
+		return err
 	}
 	o.log.Meta = m
-	o.log.files = []string{path}
+	o.log.files = []string{src.f.Name()}
 	o.limits = []int64{-1}
-	for p.ParentLines != nil && p.ForkedFromID != "" && len(o.log.files) < maxAncestors {
-		place, err := s.Find(p.ForkedFromID)
+	for p.Base != nil && len(o.log.files) < maxAncestors {
+		path, err := s.segment(p.Base.ID)
 		if err != nil {
-			return fmt.Errorf("rollout: the thread that %s was copied from: %w", path, err)
+			return fmt.Errorf("rollout: the file that %s goes on from: %w", o.log.files[0], err)
 		}
-		o.log.files = append(o.log.files, place.Path)
-		o.limits = append(o.limits, *p.ParentLines)
-		pf, err := os.Open(place.Path)
+		o.log.files = append(o.log.files, path)
+		o.limits = append(o.limits, p.Base.Lines)
+		before, err := openSource(path)
 		if err != nil {
 			return fmt.Errorf("rollout: read: %w", err)
 		}
-		_, p, err = firstMeta(pf)
-		pf.Close()
+		_, p, err = firstMeta(before)
+		before.close()
 		if err != nil {
-			return fmt.Errorf("rollout: %s: %w", place.Path, err)
+			return err
 		}
 	}
 	return nil
@@ -84,7 +87,11 @@ func (o *outliner) lineage(s *Store, f *os.File, path string) error {
 
 // firstMeta reads the session_meta of a file, which is its first line, or near
 // to it in a file that was damaged.
-func firstMeta(r io.Reader) (Meta, *sessionMeta, error) {
+func firstMeta(src *source) (Meta, *sessionMeta, error) {
+	r, err := src.from(0)
+	if err != nil {
+		return Meta{}, nil, fmt.Errorf("rollout: read: %w", err)
+	}
 	sc := newScanner(r, 0)
 	for range 10 {
 		if err := sc.next(); err != nil {
@@ -94,23 +101,33 @@ func firstMeta(r io.Reader) (Meta, *sessionMeta, error) {
 		if !ok || l.kind != lineMeta {
 			continue
 		}
-		return readMeta(l.payload)
+		m, p, err := readMeta(l.payload)
+		if err != nil {
+			return m, p, fmt.Errorf("rollout: first line of %s: %w", src.f.Name(), err)
+		}
+		return m, p, nil
 	}
-	return Meta{}, nil, fmt.Errorf("it has no session_meta line")
+	return Meta{}, nil, fmt.Errorf("rollout: %s has no session_meta line", src.f.Name())
+}
+
+// ancestor takes in a file that comes before the thread's own.
+func (o *outliner) ancestor(ctx context.Context, file int) error {
+	src, err := openSource(o.log.files[file])
+	if err != nil {
+		return fmt.Errorf("rollout: read: %w", err)
+	}
+	defer src.close()
+	return o.read(ctx, file, src)
 }
 
 // read takes in one file.
-func (o *outliner) read(ctx context.Context, file int, own *os.File) error {
-	f := own
-	if file > 0 {
-		var err error
-		if f, err = os.Open(o.log.files[file]); err != nil {
-			return fmt.Errorf("rollout: read: %w", err)
-		}
-		defer f.Close()
-	}
+func (o *outliner) read(ctx context.Context, file int, src *source) error {
 	o.file, o.from, o.prev = file, 0, -1
-	sc := newScanner(io.NewSectionReader(f, 0, 1<<62), 0)
+	r, err := src.from(0)
+	if err != nil {
+		return fmt.Errorf("rollout: read: %w", err)
+	}
+	sc := newScanner(r, 0)
 	for {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -81,46 +80,55 @@ func (s *scanner) parse() (parsed, bool) { return s.p.parse(s.data) }
 // walk calls each for all lines of spans that are JSON objects, until it
 // returns an error.
 func walk(ctx context.Context, files []string, spans []span, each func(s *scanner, l *parsed) error) error {
-	var f *os.File
+	var src *source
 	open := -1
 	defer func() {
-		if f != nil {
-			f.Close()
+		if src != nil {
+			src.close()
 		}
 	}()
 	for _, sp := range spans {
 		if sp.file != open {
-			if f != nil {
-				f.Close()
+			if src != nil {
+				src.close()
 			}
 			var err error
-			if f, err = os.Open(files[sp.file]); err != nil {
+			if src, err = openSource(files[sp.file]); err != nil {
 				return fmt.Errorf("rollout: read: %w", err)
 			}
 			open = sp.file
 		}
-		s := newScanner(io.NewSectionReader(f, sp.off, sp.end-sp.off), sp.off)
-		for {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			err := s.next()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				return fmt.Errorf("rollout: read: %w", err)
-			}
-			l, ok := s.parse()
-			if !ok {
-				continue
-			}
-			if err := each(s, &l); err != nil {
-				return err
-			}
+		r, err := src.from(sp.off)
+		if err != nil {
+			return fmt.Errorf("rollout: read: %w", err)
+		}
+		if err := walkLines(ctx, newScanner(io.LimitReader(r, sp.end-sp.off), sp.off), each); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func walkLines(ctx context.Context, s *scanner, each func(s *scanner, l *parsed) error) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := s.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("rollout: read: %w", err)
+		}
+		l, ok := s.parse()
+		if !ok {
+			continue
+		}
+		if err := each(s, &l); err != nil {
+			return err
+		}
+	}
 }
 
 // member returns a member of an object without looking at those behind it; nil

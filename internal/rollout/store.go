@@ -66,6 +66,43 @@ func (s *Store) Create(m Meta) (*Writer, error) {
 	return w, nil
 }
 
+// fileName is what the name of a thread's file tells.
+type fileName struct {
+	// thread is the thread's id. segment is that of the file: the same for the
+	// first one of a thread. The reference 0.169.0 begins another one when a
+	// thread is taken back to an earlier turn; the last one is the thread.
+	thread, segment string
+	packed          bool
+}
+
+func parseName(name string) (n fileName, ok bool) {
+	const idLen = 36
+	if name, n.packed = strings.CutSuffix(name, packedSuffix); !strings.HasSuffix(name, fileSuffix) {
+		return n, false
+	}
+	name = strings.TrimSuffix(name, fileSuffix)
+	if !strings.HasPrefix(name, filePrefix) || len(name) < len(filePrefix)+idLen {
+		return n, false
+	}
+	n.segment = name[len(name)-idLen:]
+	n.thread = n.segment
+	if rest := name[:len(name)-idLen]; strings.HasSuffix(rest, "_") && len(rest) > idLen {
+		n.thread = rest[len(rest)-1-idLen : len(rest)-1]
+	}
+	return n, uuid.Validate(n.thread) == nil && uuid.Validate(n.segment) == nil
+}
+
+// better reports whether a file is to be taken before another one of the same
+// thread: a later one, and of two of the same name the one that is not
+// compressed. Their names begin with their times.
+func better(path, than string) bool {
+	a, b := filepath.Base(path), filepath.Base(than)
+	if x, y := strings.TrimSuffix(a, packedSuffix), strings.TrimSuffix(b, packedSuffix); x != y {
+		return x > y
+	}
+	return len(a) < len(b)
+}
+
 // Find returns where a thread is. It looks at names only. It fails with
 // [ErrNotFound].
 func (s *Store) Find(id string) (Place, error) {
@@ -73,13 +110,12 @@ func (s *Store) Find(id string) (Place, error) {
 	if err != nil {
 		return Place{}, ErrNotFound
 	}
-	ending := "-" + parsed.String() + fileSuffix
+	id = parsed.String()
 	for _, archived := range []bool{false, true} {
 		found := ""
-		err := s.files(context.Background(), archived, func(path string, _ fs.DirEntry) error {
-			if strings.HasSuffix(path, ending) {
+		err := s.files(context.Background(), archived, func(path string, n fileName, _ fs.DirEntry) error {
+			if n.thread == id && (found == "" || better(path, found)) {
 				found = path
-				return fs.SkipAll
 			}
 			return nil
 		})
@@ -93,9 +129,29 @@ func (s *Store) Find(id string) (Place, error) {
 	return Place{}, ErrNotFound
 }
 
+// segment returns the file of a segment.
+func (s *Store) segment(id string) (string, error) {
+	found := ""
+	for _, archived := range []bool{false, true} {
+		err := s.files(context.Background(), archived, func(path string, n fileName, _ fs.DirEntry) error {
+			if n.segment == id && (found == "" || better(path, found)) {
+				found = path
+			}
+			return nil
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	if found == "" {
+		return "", ErrNotFound
+	}
+	return found, nil
+}
+
 // files calls each for all thread files, active or archived. Folders that cannot
 // be read are passed over: they must not hide the others.
-func (s *Store) files(ctx context.Context, archived bool, each func(path string, d fs.DirEntry) error) error {
+func (s *Store) files(ctx context.Context, archived bool, each func(path string, n fileName, d fs.DirEntry) error) error {
 	root := filepath.Join(s.home, sessionsDir)
 	if archived {
 		root = filepath.Join(s.home, archiveDir)
@@ -110,29 +166,12 @@ func (s *Store) files(ctx context.Context, archived bool, each func(path string,
 			}
 			return nil
 		}
-		if _, ok := idOf(d.Name()); !ok || !d.Type().IsRegular() {
+		n, ok := parseName(d.Name())
+		if !ok || !d.Type().IsRegular() {
 			return nil
 		}
-		return each(path, d)
+		return each(path, n, d)
 	})
-}
-
-// idOf reads the thread id from a file's name.
-func idOf(name string) (string, bool) {
-	const idLen = 36
-	rest, ok := strings.CutPrefix(name, filePrefix)
-	if !ok {
-		return "", false
-	}
-	rest, ok = strings.CutSuffix(rest, fileSuffix)
-	if !ok || len(rest) < idLen {
-		return "", false
-	}
-	id := rest[len(rest)-idLen:]
-	if uuid.Validate(id) != nil {
-		return "", false
-	}
-	return id, true
 }
 
 // Read makes the outline of a stored thread, also of one that is being written.
@@ -147,21 +186,21 @@ func (s *Store) Read(ctx context.Context, id string) (*Log, error) {
 
 // ReadFile is [Store.Read] for a file of any place.
 func (s *Store) ReadFile(ctx context.Context, path string) (*Log, error) {
-	f, err := os.Open(path)
+	src, err := openSource(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, ErrNotFound
 		}
 		return nil, fmt.Errorf("rollout: read: %w", err)
 	}
-	defer f.Close()
-	return s.outline(ctx, f, path)
+	defer src.close()
+	return s.outline(ctx, src)
 }
 
 // Continue opens a stored thread to append to it, and makes its outline. It
 // fails with [ErrNotFound], and with [ErrInUse] where another writer has it. A
 // last line that is not whole is cut off, all before it is kept; Log.Torn says
-// so.
+// so. A compressed file is replaced by its text.
 func (s *Store) Continue(ctx context.Context, id string) (*Writer, *Log, error) {
 	p, err := s.Find(id)
 	if err != nil {
@@ -172,14 +211,25 @@ func (s *Store) Continue(ctx context.Context, id string) (*Writer, *Log, error) 
 
 // ContinueFile is [Store.Continue] for a file of any place.
 func (s *Store) ContinueFile(ctx context.Context, path string) (*Writer, *Log, error) {
-	f, err := openLocked(path)
-	if err != nil {
-		if errors.Is(err, ErrInUse) || errors.Is(err, ErrNotFound) {
+	w, log, err := s.continueFile(ctx, path)
+	if err != nil && !errors.Is(err, ErrInUse) && !errors.Is(err, ErrNotFound) {
+		err = fmt.Errorf("rollout: continue: %w", err)
+	}
+	return w, log, err
+}
+
+func (s *Store) continueFile(ctx context.Context, path string) (*Writer, *Log, error) {
+	var err error
+	if strings.HasSuffix(path, packedSuffix) {
+		if path, err = unpack(path); err != nil {
 			return nil, nil, err
 		}
-		return nil, nil, fmt.Errorf("rollout: continue: %w", err)
 	}
-	log, err := s.outline(ctx, f, path)
+	f, err := openLocked(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := s.outline(ctx, &source{f: f})
 	var g *guard
 	if err == nil {
 		g, err = takeGuard(s.home, log.Meta.ID)
