@@ -213,3 +213,7 @@ type reviewOutput struct {
 	Explanation string         `json:"overall_explanation"`
 	Confidence  float64        `json:"overall_confidence_score"`
 }
+
+func newReviewOutput(text string) *reviewOutput {
+	return &reviewOutput{Findings: jsontext.Value("[]"), Explanation: text}
+}

@@ -50,17 +50,21 @@ func ItemCompleted(turnID string, item protocol.ThreadItem) Record {
 	if err := json.Unmarshal(raw, &w, lenient); err != nil {
 		w = wireItem{} // kept all the same, without an event for the reference
 	}
-	events := w.events(turnID)
-	if len(events) == 0 {
-		return Record{lines: []line{{lineItem, jsontext.Value("{}"), &extra{TurnID: turnID, Item: raw}}}}
-	}
 	var r Record
+	if t := w.turnItem(); t != nil {
+		e := &turnItemEvent{Type: "item_completed", TurnID: turnID, Item: t}
+		r.lines = append(r.lines, line{kind: lineEvent, payload: e, extra: &extra{TurnID: turnID}, counted: true})
+	}
+	events := w.events(turnID)
 	for i, e := range events {
 		x := &extra{TurnID: turnID}
 		if i == len(events)-1 {
 			x.Item = raw
 		}
-		r.lines = append(r.lines, line{lineEvent, e, x})
+		r.lines = append(r.lines, line{kind: lineEvent, payload: e, extra: x})
+	}
+	if len(events) == 0 {
+		r.lines = append(r.lines, line{kind: lineItem, payload: jsontext.Value("{}"), extra: &extra{TurnID: turnID, Item: raw}})
 	}
 	return r
 }
@@ -172,12 +176,12 @@ func (w *wireItem) events(turnID string) []any {
 	case protocol.ItemEnteredReview:
 		return []any{&enteredEvent{"entered_review_mode", reviewTarget{"custom", w.Review}, w.Review}}
 	case protocol.ItemExitedReview:
-		return []any{&exitedEvent{"exited_review_mode", &reviewOutput{Findings: jsontext.Value("[]"), Explanation: w.Review}}}
+		return []any{&exitedEvent{"exited_review_mode", newReviewOutput(w.Review)}}
 	}
 	return nil
 }
 
-func (w *wireItem) commandEvent(turnID string) any {
+func (w *wireItem) commandEvent(turnID string) *commandEvent {
 	e := &commandEvent{
 		Type: "exec_command_end", CallID: w.ID, ProcessID: w.ProcessID, TurnID: turnID,
 		Command: splitCommand(w.Command), Cwd: w.Cwd, Parsed: []snakeCommandAction{}, Source: snakeCase(w.Source),
@@ -198,7 +202,7 @@ func (w *wireItem) commandEvent(turnID string) any {
 	return e
 }
 
-func (w *wireItem) changeEvent(turnID string) any {
+func (w *wireItem) changeEvent(turnID string) *changeEvent {
 	e := &changeEvent{
 		Type: "patch_apply_end", CallID: w.ID, TurnID: turnID, Success: w.Status == "completed",
 		Changes: map[string]snakeChange{}, Status: snakeCase(w.Status),

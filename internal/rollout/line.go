@@ -3,6 +3,7 @@ package rollout
 import (
 	"bytes"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -34,6 +35,9 @@ type line struct {
 	kind    string
 	payload any
 	extra   *extra
+	// counted says that the line is only for files that count their lines, which
+	// the reference 0.169.0 has made.
+	counted bool
 }
 
 // extra is the app_server member of a line.
@@ -51,15 +55,25 @@ func one(kind string, payload any) Record {
 	return Record{lines: []line{{kind: kind, payload: payload}}}
 }
 
-// appendTo adds the record's lines to b.
-func (r *Record) appendTo(b *bytes.Buffer, threadID string, now time.Time) error {
+// appendTo adds the record's lines to b. ordinal is the number of the next line
+// where the file counts them, and is moved on then; else it is negative.
+func (r *Record) appendTo(b *bytes.Buffer, threadID string, now time.Time, ordinal *int64) error {
 	if r.err != nil {
 		return r.err
 	}
 	for _, l := range r.lines {
+		if l.counted && *ordinal < 0 {
+			continue
+		}
 		b.WriteString(`{"timestamp":"`)
 		b.WriteString(now.UTC().Format(timeLayout))
-		b.WriteString(`","type":"`)
+		b.WriteByte('"')
+		if *ordinal >= 0 {
+			b.WriteString(`,"ordinal":`)
+			b.WriteString(strconv.FormatInt(*ordinal, 10))
+			*ordinal++
+		}
+		b.WriteString(`,"type":"`)
 		b.WriteString(l.kind)
 		b.WriteString(`","payload":`)
 		p := l.payload

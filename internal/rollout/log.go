@@ -38,9 +38,12 @@ type Log struct {
 	before []span
 	turns  []turnRef
 	// bases are the compactions, the last one last.
-	bases   []base
-	size    int64 // of the own file, torn bytes not counted
-	unended bool  // the last line is whole but for its newline
+	bases []base
+	size  int64 // of the own file, torn bytes not counted
+	// nextOrdinal is the number of the own file's next line, or -1: see
+	// [parsed].
+	nextOrdinal int64
+	unended     bool // the last line is whole but for its newline
 }
 
 // turnRef is where a turn is.

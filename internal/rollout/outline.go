@@ -33,7 +33,7 @@ func (s *Store) outline(ctx context.Context, src *source) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rollout: read: %w", err)
 	}
-	o := &outliner{log: &Log{Updated: info.ModTime()}, ids: map[string]int{}, children: map[string]bool{}}
+	o := &outliner{log: &Log{Updated: info.ModTime(), nextOrdinal: -1}, ids: map[string]int{}, children: map[string]bool{}}
 	if err := o.lineage(s, src); err != nil {
 		return nil, err
 	}
@@ -128,6 +128,7 @@ func (o *outliner) read(ctx context.Context, file int, src *source) error {
 		return fmt.Errorf("rollout: read: %w", err)
 	}
 	sc := newScanner(r, 0)
+	first, counts := true, false // whether the file counts its lines
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -158,6 +159,11 @@ func (o *outliner) read(ctx context.Context, file int, src *source) error {
 			sc.end = sc.off
 			break
 		}
+		// A copy of such lines does not make a file that counts.
+		if counts = counts || first && l.ordinal >= 0; counts && file == 0 && l.ordinal >= 0 {
+			o.log.nextOrdinal = l.ordinal + 1
+		}
+		first = false
 		o.line(sc.off, sc.end, &l)
 	}
 	o.cut(sc.end)

@@ -19,7 +19,7 @@ func TurnStarted(turn *protocol.Turn, contextWindow *int64, mode protocol.ModeKi
 		mode = protocol.ModeDefault
 	}
 	e := &startedEvent{"task_started", turn.ID, turn.StartedAt, contextWindow, mode}
-	return Record{lines: []line{{lineEvent, e, &extra{TurnID: turn.ID}}}}
+	return Record{lines: []line{{kind: lineEvent, payload: e, extra: &extra{TurnID: turn.ID}}}}
 }
 
 // TurnEnded says how a turn has ended. Of turn all but the items is kept;

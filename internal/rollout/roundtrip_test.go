@@ -86,6 +86,9 @@ func TestEventsSayTheSame(t *testing.T) {
 		t.Run(it.ID, func(t *testing.T) {
 			b := turnBuilder{ref: &turnRef{id: "turn"}}
 			for _, l := range ItemCompleted("turn", it).lines {
+				if l.counted {
+					continue
+				}
 				payload, err := json.Marshal(l.payload, lenient)
 				if err != nil {
 					t.Fatal(err)

@@ -60,7 +60,7 @@ func (s *Store) Create(m Meta) (*Writer, error) {
 	w := newWriter(s.home, m.ID, filepath.Join(s.home, sessionsDir, at.Format("2006"), at.Format("01"), at.Format("02"),
 		filePrefix+at.Format(fileTime)+"-"+m.ID+fileSuffix))
 	first := one(lineMeta, m.payload())
-	if err := first.appendTo(&w.backlog, m.ID, time.Now()); err != nil {
+	if err := first.appendTo(&w.backlog, m.ID, time.Now(), &w.ordinal); err != nil {
 		return nil, fmt.Errorf("rollout: create: %w", err)
 	}
 	return w, nil
@@ -243,7 +243,7 @@ func (s *Store) continueFile(ctx context.Context, path string) (*Writer, *Log, e
 		return nil, nil, err
 	}
 	w := newWriter(s.home, log.Meta.ID, path)
-	w.file, w.guard = f, g
+	w.file, w.guard, w.ordinal = f, g, log.nextOrdinal
 	return w, log, nil
 }
 

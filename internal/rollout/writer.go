@@ -32,7 +32,11 @@ type Writer struct {
 	// a new thread, and what could not be written.
 	backlog bytes.Buffer
 	// torn says that the file may end within a line.
-	torn    bool
+	torn bool
+	// ordinal is the number of the next line in a file that counts its lines, -1
+	// in others. The reference 0.169.0 does not go on with its own files where a
+	// line has none.
+	ordinal int64
 	failing bool
 	gaveUp  bool
 	closed  bool
@@ -47,7 +51,7 @@ type Writer struct {
 }
 
 func newWriter(home, id, path string) *Writer {
-	return &Writer{home: home, id: id, path: path, quit: make(chan struct{})}
+	return &Writer{home: home, id: id, path: path, ordinal: -1, quit: make(chan struct{})}
 }
 
 // Path is the thread's file, which may not be there before the first Append.
@@ -62,21 +66,19 @@ func (w *Writer) Path() string { return w.path }
 // error is of a record that cannot be written as JSON; then none of the call's
 // records is kept.
 func (w *Writer) Append(records ...Record) error {
-	var b bytes.Buffer
-	now := time.Now()
-	for i := range records {
-		if err := records[i].appendTo(&b, w.id, now); err != nil {
-			return fmt.Errorf("rollout: append: %w", err)
-		}
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
 		return fmt.Errorf("rollout: append: %w", os.ErrClosed)
 	}
-	if !w.gaveUp {
-		w.backlog.Write(b.Bytes())
+	before, ordinal, now := w.backlog.Len(), w.ordinal, time.Now()
+	for i := range records {
+		if err := records[i].appendTo(&w.backlog, w.id, now, &ordinal); err != nil {
+			w.backlog.Truncate(before)
+			return fmt.Errorf("rollout: append: %w", err)
+		}
 	}
+	w.ordinal = ordinal
 	return w.flush()
 }
 
@@ -104,6 +106,7 @@ var errGaveUp = errors.New("too much waited to be written")
 
 func (w *Writer) write() error {
 	if w.gaveUp {
+		w.backlog = bytes.Buffer{}
 		return errGaveUp
 	}
 	if w.backlog.Len() == 0 {
