@@ -71,6 +71,26 @@ func BenchmarkList(b *testing.B) {
 	})
 }
 
+// BenchmarkFind finds a thread by its id among ROLLOUT_THREADS.
+func BenchmarkFind(b *testing.B) {
+	s := manyThreads(b, threads())
+	id := list(b, s, Query{Limit: 1}).Entries[0].Meta.ID
+	b.Run("active", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := s.Find(id); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("none", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := s.Find("00000000-0000-4000-8000-000000000000"); err == nil {
+				b.Fatal("found")
+			}
+		}
+	})
+}
+
 func BenchmarkAppend(b *testing.B) {
 	s := New(b.TempDir())
 	w := create(b, s, newMeta(b))

@@ -60,9 +60,16 @@ func (g *guard) release() {
 }
 
 // coordinate keeps others from making or removing lock files until the func that
-// it returns is called. It goes on without where another one takes too long.
+// it returns is called.
 func (g *guard) coordinate() func() {
-	f, err := os.OpenFile(filepath.Join(g.dir, coordination), os.O_RDWR|os.O_CREATE, 0o600)
+	return waitForLock(filepath.Join(g.dir, coordination))
+}
+
+// waitForLock takes the lock of a file that is there for that only, until the
+// func that it returns is called. It goes on without where another program takes
+// too long, or where there can be no such file.
+func waitForLock(path string) func() {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return func() {}
 	}

@@ -105,7 +105,7 @@ func (s *Store) dayDir(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("no day in the name of the file")
 	}
-	return filepath.Join(s.home, sessionsDir, at.Format("2006"), at.Format("01"), at.Format("02")), nil
+	return s.dayFolder(at), nil
 }
 
 // Fork makes a new thread that begins with a copy of another: of its first

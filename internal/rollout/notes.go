@@ -95,6 +95,8 @@ func (n *notes) add(v note) error {
 	if err := os.MkdirAll(filepath.Dir(n.path), 0o700); err != nil {
 		return err
 	}
+	// The reference 0.169.0 takes the same lock for session_index.jsonl.
+	defer waitForLock(n.path + ".lock")()
 	f, err := os.OpenFile(n.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err

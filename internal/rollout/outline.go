@@ -107,7 +107,8 @@ func firstMeta(src *source) (Meta, *sessionMeta, error) {
 		}
 		return m, p, nil
 	}
-	return Meta{}, nil, fmt.Errorf("rollout: %s has no session_meta line", src.f.Name())
+	// It may be just being made.
+	return Meta{}, nil, fmt.Errorf("%w: %s has no session_meta line", ErrNotFound, src.f.Name())
 }
 
 // ancestor takes in a file that comes before the thread's own.

@@ -57,8 +57,7 @@ func (s *Store) Create(m Meta) (*Writer, error) {
 	}
 	m.ID = id.String()
 	at := m.Created.Local()
-	w := newWriter(s.home, m.ID, filepath.Join(s.home, sessionsDir, at.Format("2006"), at.Format("01"), at.Format("02"),
-		filePrefix+at.Format(fileTime)+"-"+m.ID+fileSuffix))
+	w := newWriter(s.home, m.ID, filepath.Join(s.dayFolder(at), filePrefix+at.Format(fileTime)+"-"+m.ID+fileSuffix))
 	first := one(lineMeta, m.payload())
 	if err := first.appendTo(&w.backlog, m.ID, time.Now(), &w.ordinal); err != nil {
 		return nil, fmt.Errorf("rollout: create: %w", err)
@@ -111,6 +110,9 @@ func (s *Store) Find(id string) (Place, error) {
 		return Place{}, ErrNotFound
 	}
 	id = parsed.String()
+	if path := s.findByTime(parsed); path != "" {
+		return Place{path, false}, nil
+	}
 	for _, archived := range []bool{false, true} {
 		found := ""
 		err := s.files(context.Background(), archived, func(path string, n fileName, _ fs.DirEntry) error {
@@ -127,6 +129,46 @@ func (s *Store) Find(id string) (Place, error) {
 		}
 	}
 	return Place{}, ErrNotFound
+}
+
+// findByTime looks for an active thread by the time that its id tells: ids are
+// made when threads are. It looks at that day and those beside it, which time
+// zones may make it, and finds nothing where there is more than one file of the
+// thread.
+func (s *Store) findByTime(id uuid.UUID) string {
+	if id.Version() != 7 {
+		return ""
+	}
+	sec, nsec := id.Time().UnixTime()
+	at := time.Unix(sec, nsec).UTC()
+	found, text := "", id.String()
+	for _, days := range []int{-1, 0, 1} {
+		dir := s.dayFolder(at.AddDate(0, 0, days))
+		d, err := os.Open(dir)
+		if err != nil {
+			continue
+		}
+		names, _ := d.Readdirnames(-1) // what is not read is looked for again by Find
+		d.Close()
+		for _, name := range names {
+			if !strings.Contains(name, text) {
+				continue
+			}
+			if n, ok := parseName(name); !ok || n.thread != text {
+				continue
+			}
+			if found != "" {
+				return ""
+			}
+			found = filepath.Join(dir, name)
+		}
+	}
+	return found
+}
+
+// dayFolder is the folder of the threads of a day.
+func (s *Store) dayFolder(at time.Time) string {
+	return filepath.Join(s.home, sessionsDir, at.Format("2006"), at.Format("01"), at.Format("02"))
 }
 
 // segment returns the file of a segment.
