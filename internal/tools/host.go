@@ -47,6 +47,9 @@ type Model struct {
 	Slug string
 	// FreeformPatch is whether apply_patch is offered as a custom tool.
 	FreeformPatch bool
+	// ShellCommand is whether the model is used to shell_command. It counts where
+	// exec_command is switched off.
+	ShellCommand bool
 	// Images is whether the model can look at images; OriginalDetail whether it
 	// can at their full size; SearchImages whether the web search may give it
 	// some.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -55,6 +56,10 @@ type Registry struct {
 	log   *zap.Logger
 	tools map[string]Tool
 	order []string
+
+	watchers sync.WaitGroup // of commands that outlive their call
+	mu       sync.Mutex
+	closed   bool
 }
 
 // NewRegistry makes a registry without tools.
@@ -76,8 +81,15 @@ func (r *Registry) Add(t Tool) {
 	r.order = append(r.order, t.Name)
 }
 
-// Close ends all commands and waits for them. Calling it again is harmless.
-func (r *Registry) Close() { r.o.Processes.Close() }
+// Close ends all commands and waits for them, and for the end of their items.
+// Calling it again is harmless.
+func (r *Registry) Close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.o.Processes.Close()
+	r.watchers.Wait()
+}
 
 // ThreadOptions are what tools know of a thread.
 type ThreadOptions struct {
@@ -98,11 +110,16 @@ type ThreadOptions struct {
 
 // Thread is what tools keep for a thread. It is safe for concurrent use.
 type Thread struct {
-	r       *Registry
-	o       ThreadOptions
-	dynamic dynamicTools
-	patches patchApprovals
-	grants  grants
+	r         *Registry
+	o         ThreadOptions
+	dynamic   dynamicTools
+	patches   patchApprovals
+	grants    grants
+	terminals terminals
+
+	mu        sync.Mutex
+	approvals map[string]bool // commands that were approved for the session
+	warned    map[string]bool
 }
 
 // Open makes the tools of a thread. Close must be called in the end.
@@ -110,8 +127,12 @@ func (r *Registry) Open(o ThreadOptions) *Thread {
 	return &Thread{r: r, o: o, dynamic: newDynamicTools(o.Dynamic)}
 }
 
-// Close ends the thread's commands and waits for them.
-func (t *Thread) Close() { t.r.o.Processes.CloseOwner(t.o.ID) }
+// Close ends the thread's commands and waits for them, and for the end of their
+// items.
+func (t *Thread) Close() {
+	t.r.o.Processes.CloseOwner(t.o.ID)
+	t.CleanTerminals()
+}
 
 // Turn is the tools under the settings of one turn. It is safe for concurrent
 // use.
@@ -222,5 +243,8 @@ func encode(v any) jsontext.Value {
 // Builtin lists the tools of this server, in the order in which they are
 // offered.
 func Builtin() []Tool {
-	return []Tool{planTool(), questionTool(), permissionsTool(), patchTool(), searchTool(), imageTool()}
+	return []Tool{
+		execTool(), writeTool(), shellCommandTool(), shellTool(), localShellTool(),
+		planTool(), questionTool(), permissionsTool(), patchTool(), searchTool(), imageTool(),
+	}
 }
