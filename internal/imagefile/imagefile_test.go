@@ -94,7 +94,7 @@ func TestCheck(t *testing.T) {
 		"HTTP://x":                         "",
 		"data:image/png;base64," + pngData: "",
 		"data:;base64," + pngData:          "neither",
-		"data:text/plain;base64,AAAA":      "not an image",
+		"data:text/plain;base64,AAAA":      "neither",
 		"data:image/png;base64,AAAA":       "not an image",
 		"data:image/png;base64,!!!":        "not an image",
 		"data:image/png," + pngData:        "neither",
