@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"internal/fake":  {},
 	"account":        {},
 	"session":        {"internal/backend", "internal/config", "internal/imagefile", "internal/prompt", "internal/tools"},
-	"internal/tools": {"internal/imagefile", "internal/process", "internal/process/shell", "internal/sandbox", "internal/tools/patch"},
+	"internal/tools": {"internal/imagefile", "internal/process", "internal/process/shell", "internal/sandbox", "internal/tools/patch", "internal/tools/rules"},
 	"cmd/app-server": {"rpc", "account", "session", "internal/backend", "internal/config",
 		"internal/process", "internal/process/shell", "internal/sandbox", "internal/tools"},
 	"examples/parent":  {"internal/fake"},

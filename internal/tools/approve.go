@@ -39,7 +39,7 @@ type question struct {
 // that it is made of, where it is plain enough to be read.
 func (t *Turn) judge(c command) verdict {
 	full := t.confinement().Mode == protocol.SandboxDangerFullAccess
-	set := rules.Load(t.th.r.o.Home)
+	set := t.th.r.rules.Load()
 	t.th.warnOnce(t.Host, set.Problems...)
 
 	parts := t.parts(c.argv)
@@ -205,7 +205,7 @@ func (t *Turn) decide(c command, raw jsontext.Value) (why string) {
 		t.th.approve(c)
 		return ""
 	case protocol.DecisionAcceptWithAmendment:
-		if err := rules.AllowPrefix(t.th.r.o.Home, d.Amendment); err != nil {
+		if err := t.th.r.rules.Allow(d.Amendment); err != nil {
 			t.Host.Warn(fmt.Sprintf("The command runs, but the rule for it could not be kept: %v.", err))
 		}
 		return ""
@@ -254,7 +254,7 @@ func (t *Turn) retriesOutside() bool {
 
 func (t *Turn) retryQuestion(c command) question {
 	parts := t.parts(c.argv)
-	set := rules.Load(t.th.r.o.Home)
+	set := t.th.r.rules.Load()
 	open := slices.DeleteFunc(slices.Clone(parts), func(words []string) bool { _, ok := set.Match(words); return ok })
 	return question{reason: "The command failed in the sandbox. Run it again outside?", amendment: amendment(c, parts, open)}
 }

@@ -45,7 +45,9 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t)
-			h := &fakeHost{answer: func(int, *protocol.CommandExecutionRequestApprovalParams) (string, error) { return test.answer, test.err }}
+			h := &fakeHost{answer: func(int, *protocol.CommandExecutionRequestApprovalParams) (string, error) {
+				return test.answer, test.err
+			}}
 			out := exec(b.turn(h, onRequest, readOnly), t.Context(), "touch made", escalated)
 			started, done := h.items(t)
 			if done.Status != test.status || made(b) != (test.status == protocol.ItemDone) || h.interrupts != test.interrupts || out == "" {

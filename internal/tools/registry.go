@@ -13,6 +13,7 @@ import (
 	"app-server/internal/process"
 	"app-server/internal/process/shell"
 	"app-server/internal/sandbox"
+	"app-server/internal/tools/rules"
 	"app-server/protocol"
 )
 
@@ -56,6 +57,7 @@ type Registry struct {
 	log   *zap.Logger
 	tools map[string]Tool
 	order []string
+	rules *rules.Book
 
 	watchers sync.WaitGroup // of commands that outlive their call
 	mu       sync.Mutex
@@ -64,7 +66,7 @@ type Registry struct {
 
 // NewRegistry makes a registry without tools.
 func NewRegistry(o Options) *Registry {
-	r := &Registry{o: o, log: o.Log, tools: map[string]Tool{}}
+	r := &Registry{o: o, log: o.Log, tools: map[string]Tool{}, rules: rules.Open(o.Home)}
 	if r.log == nil {
 		r.log = zap.NewNop()
 	}

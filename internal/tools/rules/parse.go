@@ -170,16 +170,14 @@ func ruleOf(args map[string]any) (r Rule, problem string) {
 		return r, "pattern must be a list that is not empty"
 	}
 	for i, part := range pattern {
-		var any []string
-		switch part := part.(type) {
-		case string:
-			any = []string{part}
-		default:
-			if any, ok = texts(part); !ok || len(any) == 0 {
-				return r, fmt.Sprintf("part %d of pattern must be a text or a list of texts", i+1)
-			}
+		fitting, ok := texts(part)
+		if word, single := part.(string); single {
+			fitting, ok = []string{word}, true
 		}
-		r.Pattern = append(r.Pattern, any)
+		if !ok || len(fitting) == 0 {
+			return r, fmt.Sprintf("part %d of pattern must be a text or a list of texts", i+1)
+		}
+		r.Pattern = append(r.Pattern, fitting)
 	}
 	switch args["decision"] {
 	case nil, "allow":

@@ -30,7 +30,7 @@ type Rule struct {
 	Justification string
 }
 
-// Set is the rules of a home. The zero value has none.
+// Set is what the files say. The zero value has no rules.
 type Set struct {
 	Rules []Rule
 	// Problems tells of files that could not be read, in sentences for the user.
@@ -41,13 +41,23 @@ type Set struct {
 // maxFile bounds a rules file, in bytes; what people write is far smaller.
 const maxFile = 1 << 20
 
-// Load reads rules/*.rules of a home. It is quick, and done for each command, so
-// that what the user or another server has changed holds at once.
-func Load(home string) Set {
+// Book is the rules of a home. It is safe for concurrent use.
+type Book struct {
+	dir string
+	// adding keeps two rules from being added into each other.
+	adding sync.Mutex
+}
+
+// Open returns the rules of a home. It touches nothing.
+func Open(home string) *Book { return &Book{dir: filepath.Join(home, "rules")} }
+
+// Load reads the files. It is quick, and done for each command, so that what the
+// user or another server has changed holds at once.
+func (b *Book) Load() Set {
 	var s Set
-	files, err := filepath.Glob(filepath.Join(escapeGlob(home), "rules", "*.rules"))
-	if home == "" || err != nil {
-		return s
+	files, err := filepath.Glob(filepath.Join(escapeGlob(b.dir), "*.rules"))
+	if err != nil {
+		return s // the pattern is a sound one
 	}
 	for _, file := range files {
 		rules, err := load(file)
@@ -83,8 +93,7 @@ func load(file string) ([]Rule, error) {
 	return Parse(string(text))
 }
 
-// Match returns the strictest rule for a command, given as its words, and how
-// many of the words it names.
+// Match returns the strictest rule for a command, given as its words.
 func (s Set) Match(words []string) (rule Rule, ok bool) {
 	for _, r := range s.Rules {
 		if r.Decision > rule.Decision && r.fits(words) {
@@ -102,14 +111,14 @@ func (r Rule) fits(words []string) bool {
 	if len(r.Pattern) == 0 || len(words) < len(r.Pattern) {
 		return false
 	}
-	for i, any := range r.Pattern {
-		if slices.Contains(any, words[i]) {
+	for i, fitting := range r.Pattern {
+		if slices.Contains(fitting, words[i]) {
 			continue
 		}
 		// A rule for git holds for /usr/bin/git too; one that restricts holds
 		// wherever the program lies.
 		dir, name := path.Split(words[0])
-		if i > 0 || dir == "" || !slices.Contains(any, name) || r.Decision == Allow && !slices.Contains(systemFolders, dir) {
+		if i > 0 || dir == "" || !slices.Contains(fitting, name) || r.Decision == Allow && !slices.Contains(systemFolders, dir) {
 			return false
 		}
 	}
@@ -119,20 +128,17 @@ func (r Rule) fits(words []string) bool {
 // Prefix is the words of a command that the rule names, for texts.
 func (r Rule) Prefix(words []string) []string { return words[:min(len(r.Pattern), len(words))] }
 
-// appending keeps rules of one server from being written into each other.
-var appending sync.Mutex
-
 // Allow adds a rule to rules/default.rules that allows commands that begin with
 // these words. A rule that stands there already is not added again. The words
 // must not be empty: such a rule would allow everything.
-func AllowPrefix(home string, words []string) error {
+func (b *Book) Allow(words []string) error {
 	if len(words) == 0 || slices.Contains(words, "") {
 		return errors.New("rules: a rule needs words")
 	}
 	line := line(words)
-	appending.Lock()
-	defer appending.Unlock()
-	file := filepath.Join(home, "rules", "default.rules")
+	b.adding.Lock()
+	defer b.adding.Unlock()
+	file := filepath.Join(b.dir, "default.rules")
 	old, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("rules: %w", err)
@@ -143,7 +149,7 @@ func AllowPrefix(home string, words []string) error {
 	if len(old) > 0 && old[len(old)-1] != '\n' {
 		line = "\n" + line
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+	if err := os.MkdirAll(b.dir, 0o700); err != nil {
 		return fmt.Errorf("rules: %w", err)
 	}
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
