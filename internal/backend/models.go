@@ -35,6 +35,18 @@ type ModelInfo struct {
 	// sent where nothing was chosen; empty for nothing.
 	Verbosity        bool
 	DefaultVerbosity string
+
+	Tools ModelTools
+}
+
+// ModelTools says which tools a model is offered, and in which form.
+type ModelTools struct {
+	// FreeformPatch is apply_patch as a custom tool; ShellCommand is
+	// shell_command in the place of shell, where exec_command is switched off.
+	FreeformPatch, ShellCommand bool
+	// Images is whether the model takes images at all, OriginalDetail at their
+	// full size, SearchImages from the web search.
+	Images, OriginalDetail, SearchImages bool
 }
 
 // EffectiveWindow is the part of the context window, in tokens, that a
@@ -49,15 +61,24 @@ func catalogue() []ModelInfo {
 	old := []string{"minimal", "low", "medium", "high"}
 	family := func(slug string, efforts []string, effort, summary, verbosity string) ModelInfo {
 		return ModelInfo{Slug: slug, Known: true, ContextWindow: defaultWindow, Reasoning: true, DefaultEffort: effort,
-			DefaultSummary: summary, Efforts: efforts, ParallelToolCalls: true, Verbosity: verbosity != "", DefaultVerbosity: verbosity}
+			DefaultSummary: summary, Efforts: efforts, ParallelToolCalls: true, Verbosity: verbosity != "", DefaultVerbosity: verbosity,
+			Tools: ModelTools{Images: true}}
+	}
+	patch := ModelTools{FreeformPatch: true, ShellCommand: true, Images: true}
+	detail, all := patch, patch
+	detail.OriginalDetail = true
+	all.OriginalDetail, all.SearchImages = true, true
+	with := func(t ModelTools, m ModelInfo) ModelInfo {
+		m.Tools = t
+		return m
 	}
 	return []ModelInfo{
-		family("gpt-5.5", wide, "medium", "", "low"),
-		family("gpt-5.4-mini", wide, "medium", "", "medium"),
-		family("gpt-5.4", wide, "xhigh", "", "low"),
-		family("gpt-5.3-codex", wide, "medium", "", "low"),
-		family("gpt-5.2", wide, "medium", "auto", "low"),
-		family("codex-auto-review", wide, "medium", "", "low"),
+		with(all, family("gpt-5.5", wide, "medium", "", "low")),
+		with(all, family("gpt-5.4-mini", wide, "medium", "", "medium")),
+		with(all, family("gpt-5.4", wide, "xhigh", "", "low")),
+		with(detail, family("gpt-5.3-codex", wide, "medium", "", "low")),
+		with(patch, family("gpt-5.2", wide, "medium", "auto", "low")),
+		with(all, family("codex-auto-review", wide, "medium", "", "low")),
 		family("gpt-5.1-codex", []string{"low", "medium", "high"}, "medium", "auto", ""),
 		family("gpt-5.1", []string{"low", "medium", "high"}, "medium", "auto", "low"),
 		family("gpt-5-codex", []string{"low", "medium", "high"}, "medium", "auto", ""),
@@ -68,9 +89,10 @@ func catalogue() []ModelInfo {
 // LookupModel returns what is known of a model. The longest family whose name
 // begins the slug counts, provided the slug goes on with a dash or ends there:
 // gpt-5.2-2026-01 is a gpt-5.2, gpt-5.9 is not a gpt-5. An unknown model gets
-// the most careful request: no reasoning, one tool call at a time.
+// the most careful request: no reasoning, one tool call at a time. It is shown
+// images, as in the reference.
 func LookupModel(slug string) ModelInfo {
-	best := ModelInfo{ContextWindow: defaultWindow}
+	best := ModelInfo{ContextWindow: defaultWindow, Tools: ModelTools{Images: true}}
 	for _, m := range catalogue() {
 		rest, ok := strings.CutPrefix(slug, m.Slug)
 		if ok && (rest == "" || rest[0] == '-') && len(m.Slug) > len(best.Slug) {

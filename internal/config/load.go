@@ -88,6 +88,8 @@ type Config struct {
 	// Features are the feature flags, unknown ones included.
 	Features map[string]bool
 
+	WebSearch WebSearch
+
 	HideAgentReasoning, ShowRawAgentReasoning bool
 
 	layers layers
@@ -253,6 +255,7 @@ func decode(l layers) *Config {
 	c.ProjectDocFallbackFilenames, _ = r.texts(r.base.get("project_doc_fallback_filenames"), "project_doc_fallback_filenames")
 
 	c.Features = r.features()
+	c.WebSearch = r.webSearch()
 	c.HideAgentReasoning = r.boolean("hide_agent_reasoning")
 	c.ShowRawAgentReasoning = r.boolean("show_raw_agent_reasoning")
 	c.Problems = r.problems

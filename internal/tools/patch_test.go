@@ -3,8 +3,10 @@ package tools
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -302,7 +304,61 @@ func TestPatchAsksAgainWhenALinkIsTurned(t *testing.T) {
 	if got := readFile(t, filepath.Join(p.home, "a.txt")); got != "one\n" {
 		t.Errorf("the other file is now %q", got)
 	}
-	t.Log(h.take())
+	if diff := cmp.Diff([]string{"started inProgress", "ask waitingOnApproval", "ask waitingOnApproval", "completed declined"}, h.take()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A file that changes each time is given up on.
+func TestPatchGivesUpOnARestlessFile(t *testing.T) {
+	p := newPlace(t)
+	n := 0
+	h := &recorder{}
+	// Only what the user agreed to for this very plan is settled, so a link that
+	// turns each time brings a question, and with it the next change.
+	for _, name := range []string{"x", "y", "z"} {
+		writeFile(t, filepath.Join(p.cwd, name, "a.txt"), "one\n")
+	}
+	link(t, filepath.Join(p.cwd, "x"), filepath.Join(p.cwd, "link"))
+	h.answer = func(string, any) (string, error) {
+		n++
+		link(t, filepath.Join(p.cwd, []string{"y", "z", "x"}[n%3]), filepath.Join(p.cwd, "link"))
+		return `{"decision":"accept"}`, nil
+	}
+	out := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(t.Context(), custom("*** Update File: link/a.txt", "@@", "-one", "+ONE"))
+	if n != patchAttempts || !strings.Contains(out.Text, "could not be applied") {
+		t.Errorf("%d questions; the model hears %q", n, out.Text)
+	}
+	lines := h.take()
+	if lines[len(lines)-1] != "completed failed" {
+		t.Error(lines)
+	}
+}
+
+// Patches of one turn that run at once each do their work, and the diff has it
+// all.
+func TestPatchesAtOnce(t *testing.T) {
+	p := newPlace(t)
+	h := &recorder{}
+	turn := p.turn(t, p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest), h, ThreadOptions{})
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			name := fmt.Sprintf("n%d.txt", i)
+			res := turn.applyPatch(t.Context(), Call{ID: name}, patchText("*** Add File: "+name, "+x"), p.cwd)
+			if !res.OK {
+				t.Error(res.Text)
+			}
+			turn.TellDiff()
+		})
+	}
+	all.Wait()
+	last := h.notes[len(h.notes)-1].(*protocol.TurnDiffUpdatedNotification)
+	for i := range 4 {
+		if !strings.Contains(last.Diff, fmt.Sprintf("b/n%d.txt", i)) {
+			t.Errorf("n%d.txt is not in the last diff", i)
+		}
+	}
 }
 
 func TestTellDiff(t *testing.T) {
