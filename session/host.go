@@ -82,11 +82,11 @@ func (u *turn) setStatus(s protocol.ThreadStatus) {
 
 // toolEnv is what the tools of a turn depend on.
 func toolEnv(s settings, info backend.ModelInfo) tools.Env {
-	m := info.Tools
+	of := info.Tools
 	return tools.Env{
 		Model: tools.Model{
-			Slug: s.model, FreeformPatch: m.FreeformPatch, ShellCommand: m.ShellCommand,
-			Images: m.Images, OriginalDetail: m.OriginalDetail, SearchImages: m.SearchImages,
+			Slug: s.model, FreeformPatch: of.FreeformPatch, ShellCommand: of.ShellCommand,
+			Images: of.Images, OriginalDetail: of.OriginalDetail, SearchImages: of.SearchImages,
 		},
 		Cwd: s.cwd, Sandbox: s.sandbox, Approval: s.approval, Mode: s.mode,
 	}
@@ -94,13 +94,12 @@ func toolEnv(s settings, info backend.ModelInfo) tools.Env {
 
 // toolOptions are what the tools of a thread depend on.
 func toolOptions(id string, cfg *config.Config, dynamic []protocol.DynamicToolSpec) tools.ThreadOptions {
-	e := cfg.ShellEnvironment.Value
-	w := cfg.WebSearch
+	e, search := cfg.ShellEnvironment.Value, cfg.WebSearch
 	o := tools.ThreadOptions{
-		ID: id, Dynamic: dynamic, Features: cfg.Features, WebSearch: w.Mode,
+		ID: id, Dynamic: dynamic, Features: cfg.Features, WebSearch: search.Mode,
 		Search: tools.SearchOptions{
-			ContextSize: w.ContextSize, AllowedDomains: w.AllowedDomains,
-			Location: tools.SearchLocation{Country: w.Country, Region: w.Region, City: w.City, Timezone: w.Timezone},
+			ContextSize: search.ContextSize, AllowedDomains: search.AllowedDomains,
+			Location: tools.SearchLocation{Country: search.Country, Region: search.Region, City: search.City, Timezone: search.Timezone},
 		},
 		Environment: process.Policy{
 			Inherit: process.Inherit(e.Inherit), DefaultExcludes: e.DefaultExcludes,

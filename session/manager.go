@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
@@ -37,7 +38,7 @@ type Manager struct {
 	parent  Parent
 	model   Model
 	tools   *tools.Registry
-	config  *config.Config
+	config  atomic.Pointer[config.Config]
 	version string
 	cwd     string
 	getenv  func(string) string
@@ -60,10 +61,11 @@ type Manager struct {
 // NewManager makes a Manager without threads. It starts no goroutine.
 func NewManager(o Options) *Manager {
 	m := &Manager{
-		parent: o.Parent, model: o.Model, tools: o.Tools, config: o.Config,
+		parent: o.Parent, model: o.Model, tools: o.Tools,
 		version: o.Version, cwd: o.Cwd, getenv: o.Getenv, log: o.Log,
 		threads: map[string]*thread{},
 	}
+	m.config.Store(o.Config)
 	if m.getenv == nil {
 		m.getenv = os.Getenv
 	}
@@ -73,6 +75,10 @@ func NewManager(o Options) *Manager {
 	m.base, m.hardStop = context.WithCancel(context.Background())
 	return m
 }
+
+// SetConfig makes the threads that are started from now on begin with other
+// settings. Live threads keep theirs.
+func (m *Manager) SetConfig(c *config.Config) { m.config.Store(c) }
 
 // add takes a thread in and starts its goroutine, which ends in Shutdown.
 func (m *Manager) add(t *thread) error {

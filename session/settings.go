@@ -6,7 +6,9 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"app-server/internal/backend"
 	"app-server/internal/config"
+	"app-server/internal/prompt"
 	"app-server/protocol"
 )
 
@@ -32,7 +34,7 @@ type settings struct {
 
 // defaultModel is used where neither the parent nor the configuration names a
 // model.
-const defaultModel = "gpt-5.4"
+const defaultModel = backend.DefaultModel
 
 // newSettings makes the settings of a new thread. It refuses what would not
 // hold: a provider that is not defined, a restriction that could not be read
@@ -130,7 +132,7 @@ func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings,
 		// A collaboration mode goes before the single settings beside it.
 		s.mode, s.model = c.Mode, c.Settings.Model
 		override(&s.effort, c.Settings.ReasoningEffort)
-		s.modeDeveloper = ""
+		s.modeDeveloper = prompt.Mode(c.Mode)
 		override(&s.modeDeveloper, c.Settings.DeveloperInstructions)
 	}
 	return s, nil

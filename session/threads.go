@@ -22,7 +22,7 @@ func (m *Manager) StartThread(_ context.Context, p *protocol.ThreadStartParams) 
 	if err := tools.CheckDynamic(p.DynamicTools); err != nil {
 		return none, nil, err
 	}
-	cfg, err := m.config.WithJSON(p.Config)
+	cfg, err := m.config.Load().WithJSON(p.Config)
 	if err != nil {
 		return none, nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
 	}
@@ -49,8 +49,8 @@ func (m *Manager) StartThread(_ context.Context, p *protocol.ThreadStartParams) 
 		ephemeral: p.Ephemeral != nil && *p.Ephemeral, rawEvents: p.ExperimentalRawEvents,
 		instructions: base, docs: docs{s.cwd, found.Text}, settings: s,
 		status: protocol.ThreadStatus{Type: protocol.StatusIdle},
-		tools:  m.tools.Open(toolOptions(id.String(), cfg, p.DynamicTools)),
-		cmds:   make(chan func()), gone: make(chan struct{}),
+		tools:  m.tools.Open(toolOptions(id.String(), cfg, p.DynamicTools)), dynamic: p.DynamicTools,
+		cmds: make(chan func()), gone: make(chan struct{}),
 	}
 	response := startResponse(t, found.Sources)
 	if err := m.add(t); err != nil {

@@ -14,6 +14,7 @@ import (
 	commands "app-server/internal/process"
 	"app-server/internal/process/shell"
 	"app-server/internal/sandbox"
+	"app-server/internal/skills"
 	"app-server/internal/tools"
 	"app-server/protocol"
 	"app-server/rpc"
@@ -29,6 +30,11 @@ type server struct {
 	accounts *account.Manager
 	backend  *backend.Client
 	threads  *session.Manager
+	// settings reads and writes config.toml; cfg is what it said at the start.
+	settings *config.Store
+	skills   *skills.Lister
+	cwd      string
+	getenv   func(string) string
 }
 
 // newServer builds the parts and joins them. It makes no request and reads
@@ -38,12 +44,17 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := config.Load(config.Options{Home: home, Overrides: opts.overrides, Cwd: p.Cwd, Getenv: p.Getenv})
+	settings := config.NewStore(config.Options{Home: home, Overrides: opts.overrides, Cwd: p.Cwd, Getenv: p.Getenv})
+	cfg := settings.Current()
 	for _, problem := range cfg.Problems {
 		log.Warn("configuration problem", zap.String("key", problem.Key), zap.String("summary", problem.Summary), zap.String("details", problem.Details))
 	}
 
-	s := &server{log: log, cfg: cfg, parent: &parent{cfg: cfg}}
+	s := &server{log: log, cfg: cfg, settings: settings, parent: &parent{cfg: cfg}, cwd: p.Cwd, getenv: p.Getenv}
+	s.skills = skills.NewLister(skills.Options{
+		Home: home, UserHome: config.UserHome(p.Getenv), Cwd: p.Cwd,
+		Disabled: func() []string { return settings.Current().DisabledSkills() },
+	})
 	s.accounts = account.NewManager(account.Options{
 		Home: home, Policy: s.policy(), Ask: s.parent, Notify: s.parent, Log: log.Named("account"),
 	})

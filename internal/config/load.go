@@ -49,6 +49,8 @@ type Config struct {
 	Problems []Problem
 
 	Model string
+	// ReviewModel is the model of reviews; empty for the thread's own.
+	ReviewModel string
 	// ModelProvider is an id; Providers may lack it, which is a problem and
 	// makes thread/start refuse.
 	ModelProvider string
@@ -214,7 +216,7 @@ func (c Config) GoString() string { return c.String() }
 func decode(l layers) *Config {
 	r := &reader{
 		base: overlay(l.file, l.over), over: l.over, file: l.source,
-		userHome: userHome(l.options.Getenv),
+		userHome: UserHome(l.options.Getenv),
 		problems: append([]Problem(nil), l.found...),
 	}
 	c := &Config{Home: l.options.Home, layers: l}
@@ -228,6 +230,7 @@ func decode(l layers) *Config {
 	c.ShellEnvironment = r.shellEnvironment()
 
 	c.Model = r.text("model", "")
+	c.ReviewModel = r.text("review_model", "")
 	c.Providers = r.providers()
 	c.OpenAIBaseURL = c.Providers[ProviderOpenAI].BaseURL
 	c.ModelProvider = r.modelProvider(c.Providers)
@@ -271,7 +274,7 @@ func (r *reader) selectProfile() string {
 	}
 	p := r.base.get("profiles").get(name)
 	if p == nil || p.kind != kindTable {
-		r.wrong(n, keyProfile, noSuchProfile)
+		r.missing(n, keyProfile, noSuchProfile)
 		return name
 	}
 	r.prof, r.profile = p, name
@@ -284,7 +287,7 @@ func (r *reader) modelProvider(known map[string]Provider) string {
 	n, key := r.lookup("model_provider")
 	id := r.textOf(n, key, ProviderOpenAI)
 	if _, ok := known[id]; !ok {
-		r.wrong(n, key, "this names no provider")
+		r.missing(n, key, "this names no provider")
 	}
 	return id
 }

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -145,8 +146,9 @@ type Turn struct {
 	Env  Env
 	Host Host
 
-	diff   turnDiff
-	grants grants
+	cancelled atomic.Bool // by the user's answer to a question
+	diff      turnDiff
+	grants    grants
 }
 
 // Begin makes the tools of a turn. End must be called in the end.
