@@ -65,7 +65,7 @@ func TestPatchAsksWhereThePolicySays(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPlace(t)
-			write(t, filepath.Join(p.cwd, ".git/HEAD"), "ref: x\n")
+			writeFile(t, filepath.Join(p.cwd, ".git/HEAD"), "ref: x\n")
 			h := &recorder{answer: answering(`{"decision":"accept"}`)}
 			e := p.env(c.mode, c.approval)
 			e.Approval.Granular = c.granular
@@ -73,7 +73,7 @@ func TestPatchAsksWhereThePolicySays(t *testing.T) {
 			if diff := cmp.Diff(c.want, h.take()); diff != "" {
 				t.Error(diff, out.Text)
 			}
-			wrote := read(t, filepath.Join(p.cwd, c.path)) == "x\n"
+			wrote := readFile(t, filepath.Join(p.cwd, c.path)) == "x\n"
 			if wrote != (c.want != nil) {
 				t.Errorf("written: %v; output %q", wrote, out.Text)
 			}
@@ -108,7 +108,7 @@ func TestPatchDecisions(t *testing.T) {
 			if !strings.Contains(out.Text, c.says) {
 				t.Errorf("the model hears %q", out.Text)
 			}
-			if c.name != "accept" && read(t, filepath.Join(p.cwd, "n.txt")) != "" {
+			if c.name != "accept" && readFile(t, filepath.Join(p.cwd, "n.txt")) != "" {
 				t.Error("written")
 			}
 		})
@@ -132,7 +132,7 @@ func TestPatchInterruptedWhileAsked(t *testing.T) {
 	if diff := cmp.Diff([]string{"started inProgress", "ask waitingOnApproval", "completed declined"}, h.take()); diff != "" {
 		t.Error(diff)
 	}
-	if read(t, filepath.Join(p.cwd, "n.txt")) != "" {
+	if readFile(t, filepath.Join(p.cwd, "n.txt")) != "" {
 		t.Error("written")
 	}
 }
@@ -143,7 +143,7 @@ func TestPatchLateYes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	h := &recorder{answer: func(string, any) (string, error) { cancel(); return `{"decision":"accept"}`, nil }}
 	p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(ctx, custom("*** Add File: n.txt", "+x"))
-	if read(t, filepath.Join(p.cwd, "n.txt")) != "" {
+	if readFile(t, filepath.Join(p.cwd, "n.txt")) != "" {
 		t.Error("written")
 	}
 }
@@ -195,7 +195,7 @@ func TestPatchRefusedWhole(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPlace(t)
-			write(t, filepath.Join(p.cwd, "old.txt"), "one\ntwo\n")
+			writeFile(t, filepath.Join(p.cwd, "old.txt"), "one\ntwo\n")
 			h := &recorder{}
 			out := p.turn(t, p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(t.Context(), c.call)
 			if got := h.take(); got != nil {
@@ -204,7 +204,7 @@ func TestPatchRefusedWhole(t *testing.T) {
 			if !strings.Contains(out.Text, c.says) {
 				t.Errorf("the model hears %q", out.Text)
 			}
-			if read(t, filepath.Join(p.cwd, "n.txt")) != "" {
+			if readFile(t, filepath.Join(p.cwd, "n.txt")) != "" {
 				t.Error("half of it was written")
 			}
 		})
@@ -213,9 +213,9 @@ func TestPatchRefusedWhole(t *testing.T) {
 
 func TestPatchItem(t *testing.T) {
 	p := newPlace(t)
-	write(t, filepath.Join(p.cwd, ".git/HEAD"), "ref: x\n")
-	write(t, filepath.Join(p.cwd, "sub/a.txt"), "one\ntwo\n")
-	write(t, filepath.Join(p.cwd, "sub/d.txt"), "gone\n")
+	writeFile(t, filepath.Join(p.cwd, ".git/HEAD"), "ref: x\n")
+	writeFile(t, filepath.Join(p.cwd, "sub/a.txt"), "one\ntwo\n")
+	writeFile(t, filepath.Join(p.cwd, "sub/d.txt"), "gone\n")
 	h := &recorder{}
 	e := p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest)
 	e.Cwd = filepath.Join(p.cwd, "sub")
@@ -274,16 +274,16 @@ func TestPatchFunctionAndOffer(t *testing.T) {
 func TestPatchPlansAgainWhenAFileChanges(t *testing.T) {
 	p := newPlace(t)
 	file := filepath.Join(p.cwd, "a.txt")
-	write(t, file, "one\ntwo\n")
+	writeFile(t, file, "one\ntwo\n")
 	h := &recorder{answer: func(string, any) (string, error) {
-		write(t, file, "zero\none\ntwo\n")
+		writeFile(t, file, "zero\none\ntwo\n")
 		return `{"decision":"accept"}`, nil
 	}}
 	out := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(t.Context(), custom("*** Update File: a.txt", "@@", "-two", "+TWO"))
 	if diff := cmp.Diff(asking, h.take()); diff != "" {
 		t.Error(diff, out.Text)
 	}
-	if got := read(t, file); got != "zero\none\nTWO\n" {
+	if got := readFile(t, file); got != "zero\none\nTWO\n" {
 		t.Errorf("file %q", got)
 	}
 }
@@ -292,18 +292,18 @@ func TestPatchPlansAgainWhenAFileChanges(t *testing.T) {
 // yes was for the file that was found.
 func TestPatchDoesNotFollowATurnedLink(t *testing.T) {
 	p := newPlace(t)
-	write(t, filepath.Join(p.cwd, "real/a.txt"), "one\n")
-	write(t, filepath.Join(p.home, "a.txt"), "one\n")
+	writeFile(t, filepath.Join(p.cwd, "real/a.txt"), "one\n")
+	writeFile(t, filepath.Join(p.home, "a.txt"), "one\n")
 	link(t, filepath.Join(p.cwd, "real"), filepath.Join(p.cwd, "link"))
 	h := &recorder{answer: func(string, any) (string, error) {
 		link(t, p.home, filepath.Join(p.cwd, "link"))
 		return `{"decision":"accept"}`, nil
 	}}
 	p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(t.Context(), custom("*** Update File: link/a.txt", "@@", "-one", "+ONE"))
-	if got := read(t, filepath.Join(p.home, "a.txt")); got != "one\n" {
+	if got := readFile(t, filepath.Join(p.home, "a.txt")); got != "one\n" {
 		t.Errorf("the other file is now %q", got)
 	}
-	if got := read(t, filepath.Join(p.cwd, "real/a.txt")); got != "ONE\n" {
+	if got := readFile(t, filepath.Join(p.cwd, "real/a.txt")); got != "ONE\n" {
 		t.Errorf("the file is now %q", got)
 	}
 }
@@ -350,7 +350,7 @@ func TestTellDiff(t *testing.T) {
 	if got := h.take(); got != nil {
 		t.Errorf("told again: %q", got)
 	}
-	write(t, filepath.Join(p.cwd, "n.txt"), "changed by a command\n")
+	writeFile(t, filepath.Join(p.cwd, "n.txt"), "changed by a command\n")
 	turn.TellDiff()
 	if got := h.take(); len(got) != 1 {
 		t.Errorf("told: %q", got)

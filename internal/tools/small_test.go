@@ -120,13 +120,10 @@ func TestViewImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(p.cwd, "a.txt"), string(data))
-	write(t, filepath.Join(p.cwd, "cut.png"), string(data[:20]))
-	write(t, filepath.Join(p.cwd, "t.png"), "text")
-	if err := os.Truncate(filepath.Join(p.cwd, "t.png"), 4); err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(p.cwd, "big.png"), string(data))
+	writeFile(t, filepath.Join(p.cwd, "a.txt"), string(data))
+	writeFile(t, filepath.Join(p.cwd, "cut.png"), string(data[:20]))
+	writeFile(t, filepath.Join(p.cwd, "t.png"), "text")
+	writeFile(t, filepath.Join(p.cwd, "big.png"), string(data))
 	if err := os.Truncate(filepath.Join(p.cwd, "big.png"), 21<<20); err != nil {
 		t.Fatal(err)
 	}
