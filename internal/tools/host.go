@@ -50,8 +50,10 @@ type Model struct {
 	// ShellCommand is whether the model is used to shell_command. It counts where
 	// exec_command is switched off.
 	ShellCommand bool
-	// Images is whether the model can look at images.
-	Images bool
+	// Images is whether the model can look at images; OriginalDetail whether it
+	// can at their full size; SearchImages whether the web search may give it
+	// some.
+	Images, OriginalDetail, SearchImages bool
 }
 
 // CallKind is the form in which the model called.
@@ -89,3 +91,7 @@ type Output struct {
 
 // say makes an output of a text.
 func say(text string) Output { return Output{Text: text} }
+
+// interrupted answers a call that the turn's end cut off. The model reads it
+// with the next turn at the earliest.
+const interrupted = "The call was interrupted."

@@ -5,14 +5,16 @@ import (
 	"app-server/protocol"
 )
 
-// confinement is the turn's sandbox policy as the sandbox takes it. An external
-// sandbox counts as full access: somebody else confines this server.
+// confinement is the turn's sandbox policy as the sandbox takes it, with what the
+// user granted on request. An external sandbox counts as full access: somebody
+// else confines this server.
 func (t *Turn) confinement() sandbox.Policy {
 	s := t.Env.Sandbox
-	return sandbox.Policy{
+	p := sandbox.Policy{
 		Mode: s.Mode(), Cwd: t.Env.Cwd, WritableRoots: s.WritableRoots, Network: s.NetworkAccess,
 		NoTmpdir: s.ExcludeTmpdirEnvVar, NoSlashTmp: s.ExcludeSlashTmp,
 	}
+	return t.grants.widen(t.th.grants.widen(p))
 }
 
 // mayAsk reports whether the approval policy lets a question about leaving the

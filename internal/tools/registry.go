@@ -27,6 +27,8 @@ type Tool struct {
 	Spec func(*Turn) (jsontext.Value, bool)
 	// Parallel is whether a call may run beside other calls.
 	Parallel bool
+	// Custom is whether the tool takes a free text, too.
+	Custom bool
 	// Run runs one call. What went wrong is told in the output. It must return
 	// soon after ctx has ended.
 	Run func(ctx context.Context, t *Turn, c Call) Output
@@ -105,12 +107,16 @@ type ThreadOptions struct {
 	// WebSearch is the hosted web search: "live", "cached", or "disabled".
 	// Empty means the default.
 	WebSearch string
+	Search    SearchOptions
 }
 
 // Thread is what tools keep for a thread. It is safe for concurrent use.
 type Thread struct {
 	r         *Registry
 	o         ThreadOptions
+	dynamic   dynamicTools
+	patches   patchApprovals
+	grants    grants
 	terminals terminals
 
 	mu        sync.Mutex
@@ -119,7 +125,9 @@ type Thread struct {
 }
 
 // Open makes the tools of a thread. Close must be called in the end.
-func (r *Registry) Open(o ThreadOptions) *Thread { return &Thread{r: r, o: o} }
+func (r *Registry) Open(o ThreadOptions) *Thread {
+	return &Thread{r: r, o: o, dynamic: newDynamicTools(o.Dynamic)}
+}
 
 // Close ends the thread's commands and waits for them, and for the end of their
 // items.
@@ -135,6 +143,9 @@ type Turn struct {
 	ID   string
 	Env  Env
 	Host Host
+
+	diff   turnDiff
+	grants grants
 }
 
 // Begin makes the tools of a turn. End must be called in the end.
@@ -148,17 +159,38 @@ func (t *Thread) Begin(id string, e Env, h Host) *Turn {
 func (t *Turn) Specs() []jsontext.Value {
 	var specs []jsontext.Value
 	for _, name := range t.th.r.order {
-		if tool := t.th.r.tools[name]; tool.Spec != nil {
+		if tool := t.th.r.tools[name]; tool.Spec != nil && !t.th.dynamic.replaces(name) {
 			if s, offered := tool.Spec(t); offered {
 				specs = append(specs, s)
 			}
 		}
 	}
-	return specs
+	return append(specs, t.th.dynamic.specs...)
 }
 
 // Parallel reports whether a call may run beside others.
-func (t *Turn) Parallel(c Call) bool { return t.th.r.tools[c.Name].Parallel }
+func (t *Turn) Parallel(c Call) bool {
+	tool, _ := t.find(c)
+	return tool.Parallel
+}
+
+// find looks up the tool of a call. The parent's tools go before our own, so
+// that a parent can put its own in the place of one of them.
+func (t *Turn) find(c Call) (Tool, bool) {
+	if tool, ok := t.th.dynamic.tools[dynamicName{c.Namespace, c.Name}]; ok {
+		return tool, true
+	}
+	if c.Namespace != "" {
+		return Tool{}, false
+	}
+	tool, ok := t.th.r.tools[c.Name]
+	return tool, ok
+}
+
+// noTool answers a call of what is not there.
+func noTool(c Call) Output {
+	return say("There is no tool named " + c.Name + ". Use only the tools that were offered.")
+}
 
 // Run runs one call. It never fails: what went wrong is a text for the model. A
 // tool that panics has failed, and nothing else has.
@@ -169,10 +201,12 @@ func (t *Turn) Run(ctx context.Context, c Call) (out Output) {
 			out = say(fmt.Sprintf("The tool %s failed with an internal error.", c.Name))
 		}
 	}()
-	tool, known := t.th.r.tools[c.Name]
+	tool, known := t.find(c)
 	switch {
 	case !known:
-		return say("There is no tool named " + c.Name + ". Use only the tools that were offered.")
+		return noTool(c)
+	case c.Kind == CallCustom && !tool.Custom:
+		return say("The tool " + c.Name + " takes JSON arguments, not a free text. Call it as a function.")
 	case c.Kind == CallFunction && !jsontext.Value(c.Arguments).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)):
 		return say("The arguments of the call are not valid JSON. Send the call again with valid arguments.")
 	}
@@ -211,5 +245,8 @@ func encode(v any) jsontext.Value {
 // Builtin lists the tools of this server, in the order in which they are
 // offered.
 func Builtin() []Tool {
-	return []Tool{execTool(), writeTool(), shellCommandTool(), shellTool(), localShellTool()}
+	return []Tool{
+		execTool(), writeTool(), shellCommandTool(), shellTool(), localShellTool(),
+		planTool(), questionTool(), permissionsTool(), patchTool(), searchTool(), imageTool(),
+	}
 }

@@ -30,8 +30,8 @@ func session(t *testing.T, turn *Turn, cmd, more string) string {
 	return m[1]
 }
 
-// write calls write_stdin.
-func write(turn *Turn, ctx context.Context, id, chars, more string) string {
+// typeIn calls write_stdin.
+func typeIn(turn *Turn, ctx context.Context, id, chars, more string) string {
 	return turn.Run(ctx, Call{ID: "w1", Name: "write_stdin", Arguments: `{"session_id":` + id + `,"chars":` + string(encode(chars)) + more + `}`}).Text
 }
 
@@ -44,7 +44,7 @@ func TestSession(t *testing.T) {
 	if h.deltas() != "a\n" {
 		t.Errorf("deltas %q", h.deltas())
 	}
-	out := write(turn, t.Context(), id, "", "")
+	out := typeIn(turn, t.Context(), id, "", "")
 	if !strings.Contains(out, "Process exited with code 4\n") || !strings.HasSuffix(out, "Output:\nb\n") {
 		t.Errorf("the model got %q", out)
 	}
@@ -56,7 +56,7 @@ func TestSession(t *testing.T) {
 	if look.ProcessID != id || look.ItemID != "c1" || look.Stdin != "" {
 		t.Errorf("terminalInteraction %+v", look)
 	}
-	if out := write(turn, t.Context(), id, "", ""); !strings.Contains(out, "no command with session ID "+id) {
+	if out := typeIn(turn, t.Context(), id, "", ""); !strings.Contains(out, "no command with session ID "+id) {
 		t.Errorf("the model got %q", out)
 	}
 }
@@ -65,10 +65,10 @@ func TestSessionInput(t *testing.T) {
 	b, h := newBench(t), &fakeHost{}
 	turn := b.turn(h, never, full)
 	id := session(t, turn, "cat", `,"tty":true`)
-	if out := write(turn, t.Context(), id, "hello\n", ""); !strings.Contains(out, "hello\r\nhello\r\n") || !strings.Contains(out, "session ID "+id) {
+	if out := typeIn(turn, t.Context(), id, "hello\n", ""); !strings.Contains(out, "hello\r\nhello\r\n") || !strings.Contains(out, "session ID "+id) {
 		t.Errorf("the model got %q", out)
 	}
-	if out := write(turn, t.Context(), id, "\x04", `,"yield_time_ms":9000`); !strings.Contains(out, "exited with code 0") {
+	if out := typeIn(turn, t.Context(), id, "\x04", `,"yield_time_ms":9000`); !strings.Contains(out, "exited with code 0") {
 		t.Errorf("the model got %q", out)
 	}
 	var typed []string
@@ -86,10 +86,10 @@ func TestSessionWithoutInput(t *testing.T) {
 	b := newBench(t)
 	turn := b.turn(&fakeHost{}, never, full)
 	id := session(t, turn, "trap 'echo stopped; exit 5' INT; while :; do sleep .05; done", "")
-	if out := write(turn, t.Context(), id, "hello\n", ""); !strings.Contains(out, "Nothing was written") {
+	if out := typeIn(turn, t.Context(), id, "hello\n", ""); !strings.Contains(out, "Nothing was written") {
 		t.Errorf("the model got %q", out)
 	}
-	if out := write(turn, t.Context(), id, "\x03", `,"yield_time_ms":9000`); !strings.Contains(out, "exited with code 5") || !strings.Contains(out, "stopped") {
+	if out := typeIn(turn, t.Context(), id, "\x03", `,"yield_time_ms":9000`); !strings.Contains(out, "exited with code 5") || !strings.Contains(out, "stopped") {
 		t.Errorf("the model got %q", out)
 	}
 }
@@ -215,7 +215,7 @@ func TestTooMany(t *testing.T) {
 	if !strings.Contains(out, "64 commands of this thread are running") {
 		t.Errorf("the model got %q", out)
 	}
-	if out := write(turn, t.Context(), second, "", `,"yield_time_ms":1`); !strings.Contains(out, "running") {
+	if out := typeIn(turn, t.Context(), second, "", `,"yield_time_ms":1`); !strings.Contains(out, "running") {
 		t.Errorf("the model got %q", out)
 	}
 	for _, p := range running {
