@@ -150,7 +150,7 @@ type Turn struct {
 	grants    grants
 }
 
-// Begin makes the tools of a turn. End must be called in the end.
+// Begin makes the tools of a turn. Stop ends what an interrupted turn began.
 func (t *Thread) Begin(id string, e Env, h Host) *Turn {
 	return &Turn{th: t, ID: id, Env: e, Host: h}
 }
