@@ -129,10 +129,25 @@ type FileChangeRequestApprovalResponse struct {
 }
 
 // FileSystemPermissions are folders that a command may read or write beyond what
-// the sandbox allows, as absolute paths. Lists may be null.
+// the sandbox allows, as absolute paths. Lists may be null. Entries say the same
+// once more, one by one, as the reference does; a parent may answer with either.
 type FileSystemPermissions struct {
-	Read  Optional[[]string] `json:"read"`
-	Write Optional[[]string] `json:"write"`
+	Read    Optional[[]string]               `json:"read"`
+	Write   Optional[[]string]               `json:"write"`
+	Entries Optional[[]FileSystemPermission] `json:"entries,omitzero"`
+}
+
+// FileSystemPermission is one entry. Access is read, write or none.
+type FileSystemPermission struct {
+	Path   FileSystemPath `json:"path"`
+	Access string         `json:"access"`
+}
+
+// FileSystemPath is a path where Type is path. The other types name places that
+// a grant cannot add; they have no Path.
+type FileSystemPath struct {
+	Type string `json:"type"`
+	Path string `json:"path,omitzero"`
 }
 
 // NetworkPermissions is whether a command may use the network.
@@ -224,6 +239,29 @@ type DynamicToolSpec struct {
 	InputSchema  jsontext.Value `json:"inputSchema" required:"true"`
 	Namespace    *string        `json:"namespace,omitzero"`
 	DeferLoading bool           `json:"deferLoading,omitzero"`
+}
+
+// UnmarshalJSONFrom checks the required members itself, since specs come in
+// lists. Older parents say deferLoading by exposeToContext, the other way round.
+func (s *DynamicToolSpec) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	raw, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	type plain DynamicToolSpec
+	var in plain
+	if err := Decode(raw, &in); err != nil {
+		return err
+	}
+	var old struct {
+		ExposeToContext *bool `json:"exposeToContext"`
+	}
+	if err := Decode(raw, &old); err != nil {
+		return err
+	}
+	*s = DynamicToolSpec(in)
+	s.DeferLoading = s.DeferLoading || old.ExposeToContext != nil && !*old.ExposeToContext
+	return nil
 }
 
 // DynamicToolCallParams are those of item/tool/call: the model calls a tool of

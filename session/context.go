@@ -40,7 +40,8 @@ func docsOptions(cfg *config.Config, cwd string) prompt.DocsOptions {
 
 // tellContext tells the model what it must know before the user's words: all of
 // it in the first turn, later only what has changed. Nothing that was told is
-// ever rewritten, so each request begins with the one before it.
+// ever rewritten, so each request begins with the one before it, until a
+// compaction, after which all of it is told again.
 func (u *turn) tellContext() {
 	c, t, s := &u.th.conv, u.th, u.set
 	now := told{
@@ -82,10 +83,10 @@ func (u *turn) tellContext() {
 		for i, text := range update.Developer {
 			parts[i] = textPart(text)
 		}
-		t.conv.items = append(t.conv.items, messageItem(roleDeveloper, parts...))
+		c.add(messageItem(roleDeveloper, parts...))
 	}
 	for _, text := range update.User {
-		t.conv.items = append(t.conv.items, messageItem(roleUser, textPart(text)))
+		c.add(messageItem(roleUser, textPart(text)))
 	}
 }
 

@@ -12,6 +12,7 @@
 //	       context and words -> backend.Request -> Model.Stream
 //	       each event: once into history, once into a notification
 //	       calls of the model -> Tools -> outputs into history -> next request
+//	       history too long -> a summary of it takes its place -> next request
 //	       end: thread/status/changed, turn/completed
 //
 // # Who owns what

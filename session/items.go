@@ -21,7 +21,6 @@ const maxParts = 1024
 type fold struct {
 	u    *turn
 	open []*openItem
-	done *backend.Completed
 }
 
 // openItem is an item that has started and not ended.
@@ -39,29 +38,34 @@ type openItem struct {
 // errStreamEnded stands for a stream that just stopped.
 var errStreamEnded = &backend.Error{Kind: backend.KindStreamDisconnected, Retry: backend.RetryStream, Message: "The stream ended before the response was complete"}
 
-// stream takes in one attempt.
-func (f *fold) stream(r *backend.Request) error {
-	ctx := f.u.ctx
-	for ev, err := range f.u.th.m.model.Stream(ctx, r) {
-		if err == nil && ctx.Err() != nil {
+// stream takes in one attempt and hands each event on, until the response is
+// complete.
+func (u *turn) stream(r *backend.Request, each func(*backend.Event)) (*backend.Completed, error) {
+	for ev, err := range u.th.m.model.Stream(u.ctx, r) {
+		if err == nil && u.ctx.Err() != nil {
 			err = errInterrupted
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		f.event(&ev)
-		if f.done != nil {
-			return nil
+		switch ev.Kind {
+		case backend.EventStarted:
+			u.sawLimits(ev.Limits)
+		case backend.EventCompleted:
+			if ev.Response == nil {
+				return &backend.Completed{}, nil
+			}
+			return ev.Response, nil
+		default:
+			each(&ev)
 		}
 	}
-	return errStreamEnded
+	return nil, errStreamEnded
 }
 
 func (f *fold) event(ev *backend.Event) {
 	u := f.u
 	switch ev.Kind {
-	case backend.EventStarted:
-		u.sawLimits(ev.Limits)
 	case backend.EventItemAdded:
 		f.added(ev)
 	case backend.EventItemDone:
@@ -92,11 +96,6 @@ func (f *fold) event(ev *backend.Event) {
 			u.delta(protocol.MethodItemReasoningTextDelta, &protocol.ReasoningTextDeltaNotification{
 				ThreadID: u.th.id, TurnID: u.id, ItemID: o.id, Delta: ev.Delta, ContentIndex: ev.Index,
 			})
-		}
-	case backend.EventCompleted:
-		f.done = ev.Response
-		if f.done == nil {
-			f.done = &backend.Completed{}
 		}
 	}
 }

@@ -24,12 +24,15 @@ var arrows = map[string][]string{
 	"rpc":            {},
 	"internal/fake":  {},
 	"account":        {},
-	"session":        {"internal/backend", "internal/config", "internal/imagefile", "internal/prompt", "internal/tools"},
+	"session":        {"internal/backend", "internal/config", "internal/imagefile", "internal/process", "internal/prompt", "internal/tools"},
 	"internal/tools": {"internal/imagefile", "internal/process", "internal/process/shell", "internal/sandbox", "internal/tools/patch", "internal/tools/rules"},
-	"cmd/app-server": {"rpc", "account", "session", "internal/backend", "internal/config",
-		"internal/process", "internal/process/shell", "internal/sandbox", "internal/tools"},
+	"cmd/app-server": {"rpc", "account", "session", "internal/backend", "internal/config", "internal/process",
+		"internal/process/shell", "internal/project", "internal/sandbox", "internal/skills", "internal/tools"},
 	"examples/parent":  {"internal/fake"},
 	"internal/backend": {},
+	"internal/config":  {"internal/atomicfile"},
+	"internal/prompt":  {"internal/project"},
+	"internal/skills":  {"internal/project"},
 }
 
 // mayNotUseProtocol are the packages that stand below or beside the vocabulary.

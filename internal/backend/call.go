@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -84,8 +85,7 @@ func (c *Client) headers(r *Request, secrets *redactor) http.Header {
 	}
 	setHeader(h, "Session_id", r.ThreadID)
 	setHeader(h, "X-Client-Request-Id", r.ThreadID)
-	// The number counts the windows that compaction has opened; there is one.
-	setHeader(h, "X-Codex-Window-Id", r.ThreadID+":0")
+	setHeader(h, "X-Codex-Window-Id", r.ThreadID+":"+strconv.Itoa(r.Window))
 	if t := r.Turn; t != nil && t.TurnID != "" {
 		setHeader(h, "X-Codex-Turn-Metadata", turnMetadata(r.ThreadID, t))
 	}

@@ -91,6 +91,8 @@ func (t *TurnState) keep(value string) {
 type Request struct {
 	Provider Provider
 	ThreadID string
+	// Window counts how often the thread's history was begun anew.
+	Window int
 	// Turn may be nil.
 	Turn                *TurnState
 	Model, Instructions string

@@ -9,7 +9,8 @@
 //
 // A conversation only grows: what was told once is never rewritten, so that
 // every request begins with the one before it and the backend can reuse its
-// work. When a setting changes between turns, [Changes] says what to add.
+// work. When a setting changes between turns, [Changes] says what to add. Only a
+// compaction begins anew: [Compaction] asks for a summary, [Summary] tells it.
 //
 // The package imports the protocol's enums and knows neither the backend nor
 // threads. It does no work at start: the base instructions are embedded as they

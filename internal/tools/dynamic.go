@@ -15,6 +15,13 @@ import (
 // dynamicName is the full name of a tool of the parent.
 type dynamicName struct{ namespace, name string }
 
+func dynamicNameOf(s *protocol.DynamicToolSpec) dynamicName {
+	if s.Namespace == nil {
+		return dynamicName{name: s.Name}
+	}
+	return dynamicName{*s.Namespace, s.Name}
+}
+
 // dynamicTools are the tools that the parent gave to a thread. The zero value is
 // none. They do not change.
 type dynamicTools struct {
@@ -22,7 +29,7 @@ type dynamicTools struct {
 	specs []jsontext.Value
 }
 
-// newDynamicTools makes the tools of a list that [ParseDynamic] let pass. Tools
+// newDynamicTools makes the tools of a list that [CheckDynamic] let pass. Tools
 // of one namespace are offered as one entry, where the first of them stands.
 // What is to be loaded later is served when it is called, and not offered: the
 // backend learns of it by a search for tools, which this server has not.
@@ -31,17 +38,15 @@ func newDynamicTools(list []protocol.DynamicToolSpec) dynamicTools {
 	grouped := map[string][]jsontext.Value{}
 	place := map[string]int{}
 	for _, s := range list {
-		ns := ""
-		if s.Namespace != nil {
-			ns = *s.Namespace
-		}
-		d.tools[dynamicName{ns, s.Name}] = Tool{Name: s.Name, Run: func(ctx context.Context, t *Turn, c Call) Output {
+		name := dynamicNameOf(&s)
+		d.tools[name] = Tool{Name: s.Name, Run: func(ctx context.Context, t *Turn, c Call) Output {
 			return t.callParent(ctx, c, s)
 		}}
 		if s.DeferLoading {
 			continue
 		}
 		spec := function(s.Name, s.Description, parameters(s.InputSchema))
+		ns := name.namespace
 		if ns == "" {
 			d.specs = append(d.specs, spec)
 			continue

@@ -25,19 +25,29 @@ func dynamicSpec(name, more string) string {
 	return `{"name":"` + name + `","description":"d","inputSchema":` + schema + more + `}`
 }
 
+// parse reads and checks a list as thread/start does.
+func parse(raw string) ([]protocol.DynamicToolSpec, error) {
+	var p struct {
+		Tools []protocol.DynamicToolSpec `json:"dynamicTools"`
+	}
+	if err := protocol.Decode(jsontext.Value(`{"dynamicTools":`+raw+`}`), &p); err != nil {
+		return nil, err
+	}
+	return p.Tools, CheckDynamic(p.Tools)
+}
+
 func parsed(t *testing.T, raw string) []protocol.DynamicToolSpec {
 	t.Helper()
-	list, err := ParseDynamic(jsontext.Value(raw))
+	list, err := parse(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return list
 }
 
-func TestParseDynamic(t *testing.T) {
+func TestCheckDynamic(t *testing.T) {
 	bad := func(members string) string { return `[{"name":"x","description":"d",` + members + `}]` }
 	for _, c := range []struct{ name, raw, refused string }{
-		{"none", ``, ""},
 		{"null", `null`, ""},
 		{"empty", `[]`, ""},
 		{"one", `[` + dynamicSpec("look_up", "") + `]`, ""},
@@ -48,7 +58,7 @@ func TestParseDynamic(t *testing.T) {
 		{"one of ours", `[` + dynamicSpec("update_plan", "") + `]`, ""},
 		{"deferred", `[` + dynamicSpec("a", `,"namespace":"n","deferLoading":true`) + `]`, ""},
 		{"no type", bad(`"inputSchema":{}`), ""},
-		{"no list", `{}`, "must be a list"},
+		{"no list", `{}`, "`dynamicTools` has a wrong type"},
 		{"no object", `["x"]`, "wrong type"},
 		{"no name", `[{"description":"d","inputSchema":{}}]`, "`name`"},
 		{"no description", `[{"name":"x","inputSchema":{}}]`, "`description`"},
@@ -76,7 +86,7 @@ func TestParseDynamic(t *testing.T) {
 		{"name repeated in schema", bad(`"inputSchema":{"a":1,"a":2}`), "inputSchema"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := ParseDynamic(jsontext.Value(c.raw))
+			_, err := parse(c.raw)
 			var e *protocol.Error
 			switch {
 			case c.refused == "" && err != nil:
@@ -88,11 +98,11 @@ func TestParseDynamic(t *testing.T) {
 	}
 }
 
-func FuzzParseDynamic(f *testing.F) {
+func FuzzCheckDynamic(f *testing.F) {
 	f.Add(`[` + dynamicSpec("a", `,"namespace":"n"`) + `]`)
 	f.Add(`[{"name":"x","description":"\ud800","inputSchema":{"type":"object","a":"\ud800"}}]`)
 	f.Fuzz(func(t *testing.T, raw string) {
-		list, err := ParseDynamic(jsontext.Value(raw))
+		list, err := parse(raw)
 		if err == nil {
 			newDynamicTools(list) // must not panic on what was let pass
 		}

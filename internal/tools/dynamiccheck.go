@@ -17,46 +17,22 @@ const (
 	maxNamespace = 64
 )
 
-// ParseDynamic reads and checks the dynamicTools of thread/start. What the
-// backend would refuse, and each request of the thread with it, is refused here.
-// The error is for the parent.
-func ParseDynamic(raw jsontext.Value) ([]protocol.DynamicToolSpec, error) {
-	if len(raw) == 0 || raw.Kind() == 'n' {
-		return nil, nil
-	}
-	var in []jsontext.Value
-	if raw.Kind() != '[' || protocol.Decode(raw, &in) != nil {
-		return nil, badTool("Invalid request: field `dynamicTools` must be a list")
-	}
-	var list []protocol.DynamicToolSpec
+// CheckDynamic checks the dynamicTools of thread/start. What the backend would
+// refuse, and each request of the thread with it, is refused here. The error is
+// for the parent.
+func CheckDynamic(list []protocol.DynamicToolSpec) error {
 	seen := map[dynamicName]bool{}
-	for _, one := range in {
-		var s protocol.DynamicToolSpec
-		if err := protocol.Decode(one, &s); err != nil {
-			return nil, err
+	for i := range list {
+		if err := checkDynamic(&list[i]); err != nil {
+			return err
 		}
-		// Older parents say deferLoading by another name, the other way round.
-		var old struct {
-			Expose *bool `json:"exposeToContext"`
-		}
-		if err := protocol.Decode(one, &old); err != nil {
-			return nil, err
-		}
-		s.DeferLoading = s.DeferLoading || old.Expose != nil && !*old.Expose
-		if err := checkDynamic(&s); err != nil {
-			return nil, err
-		}
-		name := dynamicName{name: s.Name}
-		if s.Namespace != nil {
-			name.namespace = *s.Namespace
-		}
+		name := dynamicNameOf(&list[i])
 		if seen[name] {
-			return nil, badTool("The dynamic tool %q is given twice", s.Name)
+			return badTool("The dynamic tool %q is given twice", name.name)
 		}
 		seen[name] = true
-		list = append(list, s)
 	}
-	return list, nil
+	return nil
 }
 
 func badTool(format string, args ...any) error {

@@ -141,12 +141,18 @@ func (s permissionSet) wire() protocol.PermissionGrant {
 	}
 	if f := s.FileSystem; f != nil && len(f.Read)+len(f.Write) > 0 {
 		g.FileSystem = &protocol.FileSystemPermissions{}
-		if len(f.Read) > 0 {
-			g.FileSystem.Read = protocol.Some(f.Read)
+		var entries []protocol.FileSystemPermission
+		put := func(paths []string, access string, into *protocol.Optional[[]string]) {
+			if len(paths) > 0 {
+				*into = protocol.Some(paths)
+			}
+			for _, p := range paths {
+				entries = append(entries, protocol.FileSystemPermission{Path: protocol.FileSystemPath{Type: pathEntry, Path: p}, Access: access})
+			}
 		}
-		if len(f.Write) > 0 {
-			g.FileSystem.Write = protocol.Some(f.Write)
-		}
+		put(f.Read, accessRead, &g.FileSystem.Read)
+		put(f.Write, accessWrite, &g.FileSystem.Write)
+		g.FileSystem.Entries = protocol.Some(entries)
 	}
 	return g
 }
@@ -161,22 +167,46 @@ func (s permissionSet) within(g protocol.PermissionGrant) permissionSet {
 	if s.FileSystem == nil || g.FileSystem == nil {
 		return out
 	}
-	pick := func(asked []string, given protocol.Optional[[]string]) (both []string) {
-		if given.Value == nil {
-			return nil
-		}
-		for _, path := range *given.Value {
-			if filepath.IsAbs(path) && slices.ContainsFunc(asked, func(dir string) bool { return inside(filepath.Clean(path), dir) }) {
-				both = append(both, filepath.Clean(path))
+	pick := func(asked []string, access string, list protocol.Optional[[]string]) (both []string) {
+		for _, path := range givenPaths(g.FileSystem, access, list) {
+			path = filepath.Clean(path)
+			if !slices.Contains(both, path) && slices.ContainsFunc(asked, func(dir string) bool { return inside(path, dir) }) {
+				both = append(both, path)
 			}
 		}
 		return both
 	}
-	f := filePermissions{Read: pick(s.FileSystem.Read, g.FileSystem.Read), Write: pick(s.FileSystem.Write, g.FileSystem.Write)}
+	f := filePermissions{
+		Read:  pick(s.FileSystem.Read, accessRead, g.FileSystem.Read),
+		Write: pick(s.FileSystem.Write, accessWrite, g.FileSystem.Write),
+	}
 	if len(f.Read)+len(f.Write) > 0 {
 		out.FileSystem = &f
 	}
 	return out
+}
+
+// The words of the entries of a grant.
+const (
+	pathEntry   = "path"
+	accessRead  = "read"
+	accessWrite = "write"
+)
+
+// givenPaths are the absolute paths of a grant: those of the list, and where the
+// parent left it out, those of the entries.
+func givenPaths(f *protocol.FileSystemPermissions, access string, list protocol.Optional[[]string]) (paths []string) {
+	switch {
+	case list.Value != nil:
+		paths = slices.Clone(*list.Value)
+	case f.Entries.Value != nil:
+		for _, e := range *f.Entries.Value {
+			if e.Path.Type == pathEntry && e.Access == access {
+				paths = append(paths, e.Path.Path)
+			}
+		}
+	}
+	return slices.DeleteFunc(paths, func(p string) bool { return !filepath.IsAbs(p) })
 }
 
 // inside reports whether a path is dir or lies in it. Both are clean.

@@ -28,6 +28,7 @@ func TestRequestPermissions(t *testing.T) {
 		return `{"permissions":{"fileSystem":{"read":null,"write":[` + dirs + `]},"network":null}` + more + `}`
 	}
 	quoted := `"` + extra + `"`
+	wanted := `{"network":null,"fileSystem":{"read":null,"write":[` + quoted + `],"entries":[{"path":{"type":"path","path":` + quoted + `},"access":"write"}]}}`
 	granted := func(dir, scope string) string {
 		return `{"permissions":{"network":null,"file_system":{"write":["` + dir + `"]}},"scope":"` + scope + `"}`
 	}
@@ -39,20 +40,21 @@ func TestRequestPermissions(t *testing.T) {
 		asked              string // permissions of the question
 		says               string
 	}{
-		{"turn", ask, grant(quoted, ""), nil, protocol.ApprovalOnRequest, nil, `{"network":null,"fileSystem":{"read":null,"write":[` + quoted + `]}}`, granted(extra, "turn")},
-		{"session", ask, grant(quoted, `,"scope":"session"`), nil, protocol.ApprovalUntrusted, nil, `{"network":null,"fileSystem":{"read":null,"write":[` + quoted + `]}}`, granted(extra, "session")},
-		{"through a link", `{"permissions":{"file_system":{"write":["link"]}}}`, grant(quoted, ""), nil, protocol.ApprovalOnRequest, nil, `{"network":null,"fileSystem":{"read":null,"write":[` + quoted + `]}}`, granted(extra, "turn")},
-		{"less", ask, grant(`"`+extra+`/sub"`, ""), nil, protocol.ApprovalOnRequest, nil, `{"network":null,"fileSystem":{"read":null,"write":[` + quoted + `]}}`, granted(extra+"/sub", "turn")},
-		{"more", ask, grant(quoted+`,"/etc","`+extra+`/../home"`, ""), nil, protocol.ApprovalOnRequest, nil, `{"network":null,"fileSystem":{"read":null,"write":[` + quoted + `]}}`, granted(extra, "turn")},
+		{"turn", ask, grant(quoted, ""), nil, protocol.ApprovalOnRequest, nil, wanted, granted(extra, "turn")},
+		{"session", ask, grant(quoted, `,"scope":"session"`), nil, protocol.ApprovalUntrusted, nil, wanted, granted(extra, "session")},
+		{"through a link", `{"permissions":{"file_system":{"write":["link"]}}}`, grant(quoted, ""), nil, protocol.ApprovalOnRequest, nil, wanted, granted(extra, "turn")},
+		{"less", ask, grant(`"`+extra+`/sub"`, ""), nil, protocol.ApprovalOnRequest, nil, wanted, granted(extra+"/sub", "turn")},
+		{"more", ask, grant(quoted+`,"/etc","`+extra+`/../home"`, ""), nil, protocol.ApprovalOnRequest, nil, wanted, granted(extra, "turn")},
+		{"as entries", ask, `{"permissions":{"fileSystem":{"entries":[{"path":{"type":"special","value":{"kind":"root"}},"access":"write"},{"path":{"type":"path","path":` + quoted + `},"access":"write"}]}}}`, nil, protocol.ApprovalOnRequest, nil, wanted, granted(extra, "turn")},
 		{"network", `{"permissions":{"network":{"enabled":true}}}`, `{"permissions":{"network":{"enabled":true}}}`, nil, protocol.ApprovalOnFailure, nil, `{"network":{"enabled":true},"fileSystem":null}`, `{"permissions":{"network":{"enabled":true},"file_system":null},"scope":"turn"}`},
-		{"network not asked for", ask, `{"permissions":{"network":{"enabled":true}}}`, nil, protocol.ApprovalOnRequest, nil, `{"network":null,"fileSystem":{"read":null,"write":[` + quoted + `]}}`, "granted nothing"},
-		{"read", `{"permissions":{"file_system":{"read":["/etc"]}}}`, `{"permissions":{"fileSystem":{"read":["/etc"],"write":null}}}`, nil, protocol.ApprovalOnRequest, nil, `{"network":null,"fileSystem":{"read":["/etc"],"write":null}}`, `"read":["/etc"]`},
-		{"nothing granted", ask, `{"permissions":{}}`, nil, protocol.ApprovalOnRequest, nil, `{"network":null,"fileSystem":{"read":null,"write":[` + quoted + `]}}`, "granted nothing"},
-		{"error", ask, ``, errors.New("x"), protocol.ApprovalOnRequest, nil, `{"network":null,"fileSystem":{"read":null,"write":[` + quoted + `]}}`, "could not be asked"},
-		{"rubbish", ask, `{"zz":1}`, nil, protocol.ApprovalOnRequest, nil, `{"network":null,"fileSystem":{"read":null,"write":[` + quoted + `]}}`, "no usable answer"},
+		{"network not asked for", ask, `{"permissions":{"network":{"enabled":true}}}`, nil, protocol.ApprovalOnRequest, nil, wanted, "granted nothing"},
+		{"read", `{"permissions":{"file_system":{"read":["/etc"]}}}`, `{"permissions":{"fileSystem":{"read":["/etc"],"write":null}}}`, nil, protocol.ApprovalOnRequest, nil, `{"network":null,"fileSystem":{"read":["/etc"],"write":null,"entries":[{"path":{"type":"path","path":"/etc"},"access":"read"}]}}`, `"read":["/etc"]`},
+		{"nothing granted", ask, `{"permissions":{}}`, nil, protocol.ApprovalOnRequest, nil, wanted, "granted nothing"},
+		{"error", ask, ``, errors.New("x"), protocol.ApprovalOnRequest, nil, wanted, "could not be asked"},
+		{"rubbish", ask, `{"zz":1}`, nil, protocol.ApprovalOnRequest, nil, wanted, "no usable answer"},
 		{"never", ask, grant(quoted, ""), nil, protocol.ApprovalNever, nil, "", "does not let"},
 		{"granular no", ask, grant(quoted, ""), nil, protocol.ApprovalGranular, &protocol.GranularApproval{SandboxApproval: true}, "", "does not let"},
-		{"granular yes", ask, grant(quoted, ""), nil, protocol.ApprovalGranular, &protocol.GranularApproval{RequestPermissions: true}, `{"network":null,"fileSystem":{"read":null,"write":[` + quoted + `]}}`, granted(extra, "turn")},
+		{"granular yes", ask, grant(quoted, ""), nil, protocol.ApprovalGranular, &protocol.GranularApproval{RequestPermissions: true}, wanted, granted(extra, "turn")},
 		{"nothing asked", `{"permissions":{"file_system":{},"network":{"enabled":false}}}`, "", nil, protocol.ApprovalOnRequest, nil, "", "No permission"},
 		{"no folder", `{"permissions":{"file_system":{"write":["nowhere"]}}}`, "", nil, protocol.ApprovalOnRequest, nil, "", "not a folder"},
 		{"no permissions", `{}`, "", nil, protocol.ApprovalOnRequest, nil, "", "permissions"},
