@@ -70,7 +70,7 @@ func (u *turn) makeRoom(coming []steer) error {
 	if u.ctx.Err() != nil {
 		return errInterrupted // calls may be left without an output
 	}
-	c, limit := &u.th.conv, u.compactLimit()
+	c, limit := u.conv, u.compactLimit()
 	size := c.size(u.th.instructions)
 	full := size
 	for _, s := range coming {
@@ -98,7 +98,7 @@ func (u *turn) compactLimit() int64 {
 func (u *turn) compact() error {
 	item := protocol.NewContextCompaction(uuid.NewString())
 	u.itemStarted(item)
-	c := &u.th.conv
+	c := u.conv
 	if len(c.items) == 0 { // nothing to sum up
 		u.itemCompleted(item)
 		return nil
@@ -108,7 +108,7 @@ func (u *turn) compact() error {
 		u.restart(summary)
 	}
 	u.itemCompleted(item)
-	if err == nil {
+	if err == nil && u.conv == &u.th.conv {
 		u.th.m.warn(u.th.id, "The conversation so far was replaced by a summary of it, in which details may be missing. A new thread serves a new subject better.")
 	}
 	return err
@@ -117,7 +117,7 @@ func (u *turn) compact() error {
 // restart begins the conversation anew: what the model must know, the user's
 // words, and the summary. This is the one place where what was told is not kept.
 func (u *turn) restart(summary string) {
-	c := &u.th.conv
+	c := u.conv
 	c.items, c.told, c.counted, c.added = nil, told{}, 0, 0
 	u.tellContext()
 	c.words = newest(c.words, maxKeptWords)
@@ -169,7 +169,7 @@ func cutMiddle(text string, most int) string {
 // summarize asks the model for a summary of the conversation. Where that is too
 // long even for this, the oldest items are left out.
 func (u *turn) summarize() (string, error) {
-	input := u.th.conv.input()
+	input := u.conv.input()
 	for shrinks := 0; ; shrinks++ {
 		summary, err := u.askSummary(input)
 		if !tooLong(err) || shrinks == maxShrinks {

@@ -46,6 +46,12 @@ func (c *conversation) add(raw jsontext.Value) {
 // its holder.
 func (c *conversation) input() []jsontext.Value { return c.items[:len(c.items):len(c.items)] }
 
+// fork is a copy that may grow by itself. What belongs to the parent's sight of
+// this thread alone is not in it.
+func (c *conversation) fork() conversation {
+	return conversation{items: c.input(), told: c.told, usage: c.usage}
+}
+
 // rawOptions let text through that is not valid UTF-8, as U+FFFD: a request
 // must not fail for one bad byte in a file name.
 var rawOptions = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
@@ -74,6 +80,7 @@ func messageItem(role string, parts ...part) jsontext.Value {
 const (
 	roleDeveloper = "developer"
 	roleUser      = "user"
+	roleAssistant = "assistant"
 )
 
 // outputItem is the answer to a call.

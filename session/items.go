@@ -33,6 +33,7 @@ type openItem struct {
 	// summary and content are the parts of a reasoning item.
 	summary, content [][]byte
 	search           modelItem
+	planned          *planned // of a message in plan mode, else nil
 }
 
 // errStreamEnded stands for a stream that just stopped.
@@ -71,7 +72,9 @@ func (f *fold) event(ev *backend.Event) {
 	case backend.EventItemDone:
 		f.finished(ev)
 	case backend.EventTextDelta:
-		if o := f.find(itemMessage, ev.ItemID); o != nil {
+		if o := f.find(itemMessage, ev.ItemID); o != nil && o.planned != nil {
+			u.planDelta(o, ev.Delta)
+		} else if o != nil {
 			o.text = append(o.text, ev.Delta...)
 			u.delta(protocol.MethodItemAgentMessageDelta, &protocol.AgentMessageDeltaNotification{
 				ThreadID: u.th.id, TurnID: u.id, ItemID: o.id, Delta: ev.Delta,
@@ -147,9 +150,15 @@ func (f *fold) added(ev *backend.Event) {
 	if !ok {
 		return
 	}
-	if o := f.u.newOpen(&it); o != nil {
+	if o := f.u.newOpen(&it); o != nil && !f.u.keeps(&it) {
 		f.open = append(f.open, o)
-		f.u.itemStarted(o.item())
+		if o.planned == nil {
+			f.u.itemStarted(o.item())
+			return
+		}
+		text := o.text // its words start the item
+		o.text = nil
+		f.u.planDelta(o, string(text))
 	}
 }
 
@@ -167,8 +176,22 @@ func (f *fold) finished(ev *backend.Event) {
 		f.u.calls = append(f.u.calls, c)
 		return
 	}
+	if f.u.keeps(&it) {
+		f.u.review.said = it.text()
+		return
+	}
 	o := f.take(it.Type, it.ID)
 	fresh := f.u.newOpenFor(&it, o)
+	if fresh.planned != nil {
+		if o == nil {
+			o = fresh
+			o.text = nil
+		}
+		o.phase = fresh.phase
+		text := it.text()
+		f.u.endPlanned(o, &text)
+		return
+	}
 	if o == nil {
 		f.u.itemStarted(fresh.item())
 	}
@@ -180,7 +203,11 @@ func (f *fold) finished(ev *backend.Event) {
 // eyes. The conversation does not get it.
 func (f *fold) closeOpen() {
 	for _, o := range f.open {
-		f.u.itemCompleted(o.item())
+		if o.planned != nil {
+			f.u.endPlanned(o, nil)
+		} else {
+			f.u.itemCompleted(o.item())
+		}
 	}
 	f.open = nil
 }
@@ -203,6 +230,9 @@ func (u *turn) newOpenFor(it *modelItem, started *openItem) *openItem {
 		o.id, o.phase = started.id, started.phase
 	} else {
 		o.id = u.itemID(it.ID)
+	}
+	if u.plans(it) {
+		o.planned = &planned{}
 	}
 	switch it.Type {
 	case itemMessage:

@@ -87,8 +87,8 @@ func (u *turn) request() *backend.Request {
 	t := u.th
 	r := &backend.Request{
 		Provider: backendProvider(u.provider, t.cfg), ThreadID: t.id, Turn: u.state,
-		Window: t.conv.window, Model: u.set.model, Instructions: t.instructions,
-		Input: t.conv.input(), Tools: u.kit.Specs(),
+		Window: u.conv.window, Model: u.set.model, Instructions: t.instructions,
+		Input: u.conv.input(), Tools: u.kit.Specs(),
 		ParallelToolCalls: u.info.ParallelToolCalls, OutputSchema: u.schema, Metadata: u.metadata,
 	}
 	if u.set.tier != nil {
@@ -110,6 +110,9 @@ func (u *turn) request() *backend.Request {
 		if r.Verbosity = string(u.set.verbosity); r.Verbosity == "" {
 			r.Verbosity = u.info.DefaultVerbosity
 		}
+	}
+	if u.review != nil {
+		u.review.shape(r)
 	}
 	return r
 }
@@ -166,7 +169,7 @@ func (u *turn) remember(raw jsontext.Value) { u.rememberAs(raw, raw) }
 // rememberAs adds an item to the conversation that came in another form, which
 // is the one shown to a parent that asked for raw items.
 func (u *turn) rememberAs(raw, came jsontext.Value) {
-	u.th.conv.add(raw)
+	u.conv.add(raw)
 	if u.th.rawEvents {
 		u.notify(protocol.MethodRawResponseItemCompleted, &protocol.RawResponseItemCompletedNotification{ThreadID: u.th.id, TurnID: u.id, Item: came})
 	}

@@ -43,6 +43,7 @@ type turn struct {
 	provider config.Provider
 	state    *backend.TurnState
 	kit      *tools.Turn
+	review   *review // of a review turn, else nil
 	// begun is closed once turn/started has been sent.
 	begun chan struct{}
 	// ctx ends with an interrupt, and when the server can wait no longer.
@@ -68,6 +69,8 @@ type turn struct {
 	started  time.Time
 	seen     map[string]bool // ids of items of this turn
 	calls    []tools.Call    // calls of the model without an output yet
+	// conv is what the model is told: the thread's own but during a review.
+	conv *conversation
 
 	asking sync.Mutex
 	waits  map[protocol.ThreadActiveFlag]int // open questions; guarded by asking
@@ -183,7 +186,7 @@ func (u *turn) hear(input []protocol.UserInput) {
 	u.itemStarted(item)
 	if parts := inputParts(input, u.set.cwd); len(parts) > 0 {
 		u.remember(messageItem(roleUser, parts...))
-		t.conv.words = append(t.conv.words, words(input)...)
+		u.conv.words = append(u.conv.words, words(input)...)
 	}
 	u.itemCompleted(item)
 }
@@ -237,7 +240,9 @@ func (u *turn) pending() (more []steer) {
 	var notes []jsontext.Value
 	_ = u.th.do(u.th.m.base, func() {
 		more = u.take()
-		notes, u.notes = u.notes, nil
+		if u.conv == &u.th.conv { // they are not for a reviewer
+			notes, u.notes = u.notes, nil
+		}
 	})
 	for _, n := range notes {
 		u.remember(n)

@@ -29,14 +29,19 @@ func (u *usage) add(r *backend.Usage) {
 // Where the backend counted no tokens there is nothing to tell of them.
 func (u *turn) responded(done *backend.Completed) {
 	if done != nil && done.Usage != nil {
-		u.th.conv.count(done.Usage)
+		u.conv.count(done.Usage)
 		u.tellUsage()
 	}
 	u.tellLimits()
 }
 
+// tellUsage tells the thread's usage. What a reviewer uses fills no window of the
+// thread's.
 func (u *turn) tellUsage() {
-	c, window := &u.th.conv, u.contextWindow()
+	if u.conv != &u.th.conv {
+		return
+	}
+	c, window := u.conv, u.contextWindow()
 	u.notify(protocol.MethodThreadTokenUsageUpdated, &protocol.ThreadTokenUsageUpdatedNotification{
 		ThreadID: u.th.id, TurnID: u.id,
 		TokenUsage: protocol.ThreadTokenUsage{Total: c.usage.total, Last: c.usage.last, ModelContextWindow: &window},
@@ -46,14 +51,14 @@ func (u *turn) tellUsage() {
 // tellSize tells the parent how large the conversation is, where no response
 // says so. Parents show the last usage as that size.
 func (u *turn) tellSize(tokens int64) {
-	u.th.conv.usage.last = protocol.TokenUsage{TotalTokens: tokens}
+	u.conv.usage.last = protocol.TokenUsage{TotalTokens: tokens}
 	u.tellUsage()
 }
 
 // overflowed takes in that the backend found the conversation too long, whatever
 // was counted before.
 func (u *turn) overflowed() {
-	c := &u.th.conv
+	c := u.conv
 	c.counted, c.added = max(u.contextWindow(), u.compactLimit()), 0
 	u.tellSize(c.counted)
 }

@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"rpc":            {},
 	"internal/fake":  {},
 	"account":        {},
-	"session":        {"internal/backend", "internal/config", "internal/imagefile", "internal/process", "internal/prompt", "internal/tools"},
+	"session":        {"internal/backend", "internal/config", "internal/git", "internal/imagefile", "internal/process", "internal/prompt", "internal/tools"},
 	"internal/tools": {"internal/imagefile", "internal/process", "internal/process/shell", "internal/sandbox", "internal/tools/patch", "internal/tools/rules"},
 	"cmd/app-server": {"rpc", "account", "session", "internal/backend", "internal/config", "internal/process",
 		"internal/process/shell", "internal/project", "internal/sandbox", "internal/skills", "internal/tools"},

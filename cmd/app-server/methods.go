@@ -42,8 +42,8 @@ func (s *server) methods() *rpc.Mux {
 	rpc.Handle(m, protocol.MethodMcpServerStatusList, rpc.Fixed[protocol.ListMCPServerStatusParams](laneConfig), s.mcpServers)
 	rpc.Handle(m, protocol.MethodSkillsList, nil, s.skills.List)
 	rpc.Handle(m, protocol.MethodCollaborationModeList, nil, collaborationModes)
-	rpc.Handle(m, protocol.MethodExperimentalFeatureList, nil, features)
-	rpc.Handle(m, protocol.MethodGitDiffToRemote, nil, s.gitDiff)
+	rpc.Handle(m, protocol.MethodExperimentalFeatureList, rpc.Fixed[protocol.ExperimentalFeatureListParams](laneConfig), s.features)
+	rpc.Handle(m, protocol.MethodGitDiffToRemote, func(p *protocol.GitDiffToRemoteParams) string { return "git/" + p.Cwd }, s.gitDiff)
 
 	rpc.HandleThen(m, protocol.MethodThreadStart, rpc.Fixed[protocol.ThreadStartParams](laneConfig), s.startThread)
 	rpc.Handle(m, protocol.MethodThreadList, nil, s.threads.ListThreads)
@@ -53,6 +53,7 @@ func (s *server) methods() *rpc.Mux {
 	rpc.Handle(m, protocol.MethodTurnSteer, func(p *protocol.TurnSteerParams) string { return laneThread(p.ThreadID) }, s.threads.SteerTurn)
 	rpc.HandleThen(m, protocol.MethodThreadCompactStart, func(p *protocol.ThreadCompactStartParams) string { return laneThread(p.ThreadID) }, s.threads.CompactThread)
 	rpc.HandleThen(m, protocol.MethodThreadShellCommand, func(p *protocol.ThreadShellCommandParams) string { return laneThread(p.ThreadID) }, s.threads.ShellCommand)
+	rpc.HandleThen(m, protocol.MethodReviewStart, func(p *protocol.ReviewStartParams) string { return laneThread(p.ThreadID) }, s.threads.StartReview)
 	rpc.Handle(m, protocol.MethodThreadBackgroundTerminalsClean, func(p *protocol.ThreadBackgroundTerminalsCleanParams) string { return laneThread(p.ThreadID) }, s.threads.CleanTerminals)
 	rpc.Handle(m, protocol.MethodTurnInterrupt, func(p *protocol.TurnInterruptParams) string { return laneThread(p.ThreadID) }, s.threads.InterruptTurn)
 	return m

@@ -48,7 +48,6 @@ var notServed = map[string]bool{
 	protocol.MethodThreadRealtimeAppendText:          true,
 	protocol.MethodThreadRealtimeStop:                true,
 	protocol.MethodThreadRealtimeListVoices:          true,
-	protocol.MethodReviewStart:                       true,
 	protocol.MethodExperimentalFeatureEnablementSet:  true,
 	protocol.MethodMcpServerOauthLogin:               true,
 	protocol.MethodConfigMcpServerReload:             true,

@@ -49,6 +49,8 @@ type Config struct {
 	Problems []Problem
 
 	Model string
+	// ReviewModel is the model of reviews; empty for the thread's own.
+	ReviewModel string
 	// ModelProvider is an id; Providers may lack it, which is a problem and
 	// makes thread/start refuse.
 	ModelProvider string
@@ -228,6 +230,7 @@ func decode(l layers) *Config {
 	c.ShellEnvironment = r.shellEnvironment()
 
 	c.Model = r.text("model", "")
+	c.ReviewModel = r.text("review_model", "")
 	c.Providers = r.providers()
 	c.OpenAIBaseURL = c.Providers[ProviderOpenAI].BaseURL
 	c.ModelProvider = r.modelProvider(c.Providers)

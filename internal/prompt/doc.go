@@ -1,6 +1,7 @@
 // Package prompt holds what the server itself tells the model: the base
-// instructions, the rules of sandbox and approval, the environment, the
-// project's AGENTS.md files, and the notes about changes between turns.
+// instructions, those of a reviewer and of plan mode, the rules of sandbox and
+// approval, the environment, the project's AGENTS.md files, and the notes about
+// changes between turns.
 //
 // All texts are this project's own. Functions return plain strings; which
 // message or role carries them is the caller's business. Texts given to a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -219,7 +220,8 @@ func (t *Turn) Run(ctx context.Context, c Call) (out Output) {
 // tells the model why.
 func arguments(c Call, into any) (bad Output, ok bool) {
 	if err := protocol.Decode(jsontext.Value(c.Arguments), into); err != nil {
-		return say(fmt.Sprintf("The arguments of %s cannot be used: %v. Send the call again with valid arguments.", c.Name, err)), false
+		why := strings.TrimPrefix(err.Error(), "Invalid request: ") // the words are those for a parent
+		return say(fmt.Sprintf("The arguments of %s cannot be used: %s. Send the call again with valid arguments.", c.Name, why)), false
 	}
 	return Output{}, true
 }
