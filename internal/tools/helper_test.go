@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// fakeHost records what a turn tells, and answers questions.
+// fakeHost records what a turn tells about commands, and answers questions.
 type fakeHost struct {
 	// answer gives the answer to a question; nil never answers.
 	answer func(n int, p *protocol.CommandExecutionRequestApprovalParams) (string, error)
@@ -62,19 +62,27 @@ func (h *fakeHost) add(e event) {
 }
 
 func (h *fakeHost) ItemStarted(i protocol.ThreadItem) {
-	h.add(event{started: i.(*protocol.CommandExecutionItem)})
+	if i, ok := i.(*protocol.CommandExecutionItem); ok {
+		h.add(event{started: i})
+	}
 }
 
 func (h *fakeHost) ItemCompleted(i protocol.ThreadItem) {
-	h.add(event{completed: i.(*protocol.CommandExecutionItem)})
+	if i, ok := i.(*protocol.CommandExecutionItem); ok {
+		h.add(event{completed: i})
+	}
 }
 
 func (h *fakeHost) Notify(_ string, params any) {
-	h.add(event{typed: params.(*protocol.TerminalInteractionNotification)})
+	if p, ok := params.(*protocol.TerminalInteractionNotification); ok {
+		h.add(event{typed: p})
+	}
 }
 
 func (h *fakeHost) Progress(_ context.Context, _ string, params any) {
-	h.add(event{delta: params.(*protocol.CommandExecutionOutputDeltaNotification)})
+	if p, ok := params.(*protocol.CommandExecutionOutputDeltaNotification); ok {
+		h.add(event{delta: p})
+	}
 }
 
 func (h *fakeHost) Ask(ctx context.Context, flag protocol.ThreadActiveFlag, _ string, params any) (jsontext.Value, error) {

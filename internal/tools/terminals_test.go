@@ -30,7 +30,7 @@ func session(t *testing.T, turn *Turn, cmd, more string) string {
 	return m[1]
 }
 
-// write calls write_stdin.
+// typeIn calls write_stdin.
 func typeIn(turn *Turn, ctx context.Context, id, chars, more string) string {
 	return turn.Run(ctx, Call{ID: "w1", Name: "write_stdin", Arguments: `{"session_id":` + id + `,"chars":` + string(encode(chars)) + more + `}`}).Text
 }
