@@ -5,6 +5,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"app-server/internal/tools"
 )
 
 // conversation is what the model has been told, and what belongs to it. It is
@@ -57,9 +59,9 @@ const (
 )
 
 // outputItem is the answer to a call.
-func outputItem(c Call, out Output) jsontext.Value {
+func outputItem(c tools.Call, out tools.Output) jsontext.Value {
 	kind := "function_call_output"
-	if c.Kind == CallCustom {
+	if c.Kind == tools.CallCustom {
 		kind = "custom_tool_call_output"
 	}
 	content := out.Content
@@ -100,6 +102,8 @@ type modelItem struct {
 		URL     string   `json:"url"`
 		Pattern string   `json:"pattern"`
 	} `json:"action"`
+	// action is the action of a local shell call as it came.
+	action jsontext.Value
 }
 
 // Types of items of the model that are served. All others are skipped.
@@ -124,7 +128,16 @@ func readItem(raw jsontext.Value) (modelItem, bool) {
 		return it, it.Role == "" || it.Role == "assistant"
 	case itemReasoning, itemWebSearch:
 		return it, true
-	case itemFunction, itemCustom, itemLocalShell:
+	case itemLocalShell:
+		var as struct {
+			Action jsontext.Value `json:"action"`
+		}
+		if json.Unmarshal(raw, &as, rawOptions) != nil || as.Action == nil {
+			return it, false
+		}
+		it.action = as.Action
+		return it, it.CallID != ""
+	case itemFunction, itemCustom:
 		return it, it.CallID != ""
 	}
 	return it, false
@@ -144,16 +157,16 @@ func (it *modelItem) text() string {
 }
 
 // call is the call that an item makes, if it is one.
-func (it *modelItem) call() (Call, bool) {
-	c := Call{ID: it.CallID, Name: it.Name, Namespace: it.Namespace, Arguments: it.Arguments}
+func (it *modelItem) call() (tools.Call, bool) {
+	c := tools.Call{ID: it.CallID, Name: it.Name, Namespace: it.Namespace, Arguments: it.Arguments}
 	switch it.Type {
 	case itemFunction:
 	case itemCustom:
-		c.Kind, c.Arguments = CallCustom, it.Input
+		c.Kind, c.Arguments = tools.CallCustom, it.Input
 	case itemLocalShell:
-		c.Kind, c.Name = CallUnserved, itemLocalShell
+		c.Kind, c.Name, c.Arguments = tools.CallLocalShell, "local_shell", string(it.action)
 	default:
-		return Call{}, false
+		return tools.Call{}, false
 	}
 	return c, true
 }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"app-server/internal/config"
+	"app-server/internal/tools"
 	"app-server/protocol"
 )
 
@@ -18,8 +19,8 @@ import (
 type Options struct {
 	Parent Parent
 	Model  Model
-	// Tools may be nil: then the model is offered none.
-	Tools  Tools
+	// Tools are what the model may call. The Manager closes them in the end.
+	Tools  *tools.Registry
 	Config *config.Config
 	// Version is this server's own, shown as a thread's cliVersion.
 	Version string
@@ -36,7 +37,7 @@ type Options struct {
 type Manager struct {
 	parent  Parent
 	model   Model
-	tools   Tools
+	tools   *tools.Registry
 	config  atomic.Pointer[config.Config]
 	version string
 	cwd     string
@@ -65,9 +66,6 @@ func NewManager(o Options) *Manager {
 		threads: map[string]*thread{},
 	}
 	m.config.Store(o.Config)
-	if m.tools == nil {
-		m.tools = noTools{}
-	}
 	if m.getenv == nil {
 		m.getenv = os.Getenv
 	}
@@ -136,7 +134,8 @@ func (m *Manager) notify(ctx context.Context, method string, params any) {
 // Shutdown refuses new threads and turns, interrupts the turns that run, and
 // waits until each has sent its turn/completed and every goroutine has ended.
 // When ctx ends first, turns are cut off wherever they wait, and Shutdown still
-// waits for their goroutines. Calling it again is harmless.
+// waits for their goroutines, and for the commands that were left running.
+// Calling it again is harmless.
 func (m *Manager) Shutdown(ctx context.Context) {
 	m.mu.Lock()
 	m.closing = true
@@ -147,5 +146,6 @@ func (m *Manager) Shutdown(ctx context.Context) {
 		t.post(t.close)
 	}
 	m.wg.Wait()
+	m.tools.Close()
 	m.hardStop()
 }

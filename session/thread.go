@@ -7,7 +7,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"app-server/internal/backend"
 	"app-server/internal/config"
+	"app-server/internal/tools"
 	"app-server/protocol"
 )
 
@@ -23,6 +25,7 @@ type thread struct {
 	// instructions are the base instructions, fixed for the thread's life: the
 	// backend's prompt cache begins with them.
 	instructions string
+	tools        *tools.Thread
 	// docs are the instruction files of the project and the home, as a user
 	// message; empty for none.
 	docs docs
@@ -140,13 +143,45 @@ func (t *thread) running() *turn {
 }
 
 // begin makes a turn the current one, or the next one where the current one has
-// yet to send its last notifications.
-func (t *thread) begin(u *turn) {
-	if t.current == nil {
+// yet to send its last notifications. There is room for one.
+func (t *thread) begin(u *turn) error {
+	switch {
+	case t.closing:
+		return errShuttingDown
+	case t.current == nil:
 		t.current = u
-	} else {
+	case t.next == nil:
 		t.next = u
+	default:
+		return protocol.Errorf(protocol.CodeOverloaded, protocol.ReasonOverloaded, "A turn is still ending and another waits for it; try again")
 	}
+	return nil
+}
+
+// replace is begin for a turn that cannot run beside what runs, which is
+// interrupted.
+func (t *thread) replace(u *turn) error {
+	running := t.current
+	if err := t.begin(u); err != nil {
+		return err
+	}
+	if running != nil {
+		running.closing = true
+		running.cancel()
+	}
+	return nil
+}
+
+// newTurn makes a turn, which does its task once it is armed.
+func (t *thread) newTurn(id string, kind turnKind, s settings) *turn {
+	u := &turn{
+		id: id, kind: kind, th: t, set: s, info: backend.LookupModel(s.model), provider: t.cfg.Providers[s.provider],
+		state: &backend.TurnState{TurnID: id, Sandbox: string(s.sandbox.Mode())},
+		begun: make(chan struct{}), seen: map[string]bool{},
+	}
+	u.kit = t.tools.Begin(id, toolEnv(s, u.info), host{u})
+	u.ctx, u.cancel = context.WithCancel(t.m.base)
+	return u
 }
 
 // arm lets a turn start: its response is on its way.

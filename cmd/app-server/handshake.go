@@ -44,8 +44,9 @@ func (p *parent) Notify(ctx context.Context, method string, params any) error {
 	return p.conn.Notify(ctx, method, params)
 }
 
-// Ask sends a request to the parent and waits for its answer.
-func (p *parent) Ask(ctx context.Context, method string, params any) (jsontext.Value, error) {
+// Ask sends a request to the parent and waits for its answer. It returns the
+// request's id as well.
+func (p *parent) Ask(ctx context.Context, method string, params any) (int64, jsontext.Value, error) {
 	return p.conn.Ask(ctx, method, params)
 }
 

@@ -11,7 +11,11 @@ import (
 	"app-server/account"
 	"app-server/internal/backend"
 	"app-server/internal/config"
+	commands "app-server/internal/process"
+	"app-server/internal/process/shell"
+	"app-server/internal/sandbox"
 	"app-server/internal/skills"
+	"app-server/internal/tools"
 	"app-server/protocol"
 	"app-server/rpc"
 	"app-server/session"
@@ -59,7 +63,7 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 		Getenv: p.Getenv, Log: log.Named("backend"),
 	})
 	s.threads = session.NewManager(session.Options{
-		Parent: s.parent, Model: s.backend, Config: cfg, Version: version, Cwd: p.Cwd,
+		Parent: s.parent, Model: s.backend, Tools: newTools(p, home, log.Named("tools")), Config: cfg, Version: version, Cwd: p.Cwd,
 		Getenv: p.Getenv, Log: log.Named("session"),
 	})
 	s.conn = rpc.New(rpc.Options{
@@ -67,6 +71,20 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 	})
 	s.parent.conn = s.conn
 	return s, nil
+}
+
+// newTools makes what the model may call. Commands never write in the home: it
+// holds the user's sign-in and settings.
+func newTools(p process, home string, log *zap.Logger) *tools.Registry {
+	r := tools.NewRegistry(tools.Options{
+		Home: home, UserHome: p.Getenv("HOME"), Environ: p.Environ, Processes: commands.NewManager(),
+		Sandbox: sandbox.New(sandbox.Options{Protected: []string{home}, Tmpdir: p.Getenv("TMPDIR")}),
+		Shell:   shell.Detect(shell.System{Getenv: p.Getenv}), Log: log,
+	})
+	for _, t := range tools.Builtin() {
+		r.Add(t)
+	}
+	return r
 }
 
 // run serves until the connection has ended and everything is put away.
@@ -126,7 +144,7 @@ func tokenOf(s *account.Snapshot) backend.Token {
 
 // RefreshExternal asks the parent for new tokens, as account wants it done.
 func (p *parent) RefreshExternal(ctx context.Context, params protocol.ChatgptAuthTokensRefreshParams) (jsontext.Value, error) {
-	answer, err := p.conn.Ask(ctx, protocol.MethodAccountChatgptAuthTokensRefresh, params)
+	_, answer, err := p.conn.Ask(ctx, protocol.MethodAccountChatgptAuthTokensRefresh, params)
 	if refused, ok := errors.AsType[*rpc.Error](err); ok {
 		return nil, &account.ParentError{Code: refused.Code, Message: refused.Message, Data: refused.Data}
 	}

@@ -58,6 +58,7 @@ type Config struct {
 	ApprovalPolicy        Restricted[protocol.ApprovalPolicy]
 	SandboxMode           Restricted[protocol.SandboxMode]
 	SandboxWorkspaceWrite Restricted[WorkspaceWrite]
+	ShellEnvironment      Restricted[ShellEnvironment]
 	ForcedWorkspaces      Restricted[[]string]
 	ForcedLoginMethod     Restricted[string]
 
@@ -222,6 +223,7 @@ func decode(l layers) *Config {
 	c.SandboxMode = r.sandboxMode()
 	c.ApprovalPolicy = r.approvalPolicy()
 	c.SandboxWorkspaceWrite = r.workspaceWrite()
+	c.ShellEnvironment = r.shellEnvironment()
 
 	c.Model = r.text("model", "")
 	c.Providers = r.providers()
