@@ -116,6 +116,8 @@ type FeatureStage string
 // The stages in use here; "removed" is a flag that has no effect any more,
 // whether the feature went away or became part of the server.
 const (
-	FeatureStable  FeatureStage = "stable"
-	FeatureRemoved FeatureStage = "removed"
+	FeatureUnderDevelopment FeatureStage = "underDevelopment"
+	FeatureStable           FeatureStage = "stable"
+	FeatureDeprecated       FeatureStage = "deprecated"
+	FeatureRemoved          FeatureStage = "removed"
 )

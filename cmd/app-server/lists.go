@@ -106,15 +106,29 @@ func collaborationModes(context.Context, *protocol.CollaborationModeListParams) 
 	}}, nil
 }
 
-// features handles experimentalFeature/list: what of the reference's features
-// that have a flag is part of this server. The flags themselves switch nothing
-// here.
-func features(_ context.Context, p *protocol.ExperimentalFeatureListParams) (protocol.ExperimentalFeatureListResponse, error) {
+// features handles experimentalFeature/list: the flags of the reference, with its
+// stages and defaults, that switch something in this server or stand for what is
+// always part of it.
+func (s *server) features(_ context.Context, p *protocol.ExperimentalFeatureListParams) (protocol.ExperimentalFeatureListResponse, error) {
+	flags := s.settings.Current().Features
+	switched := func(name string, stage protocol.FeatureStage, standard bool) protocol.ExperimentalFeature {
+		f := protocol.ExperimentalFeature{Name: name, Stage: stage, Enabled: standard, DefaultEnabled: standard}
+		if on, set := flags[name]; set {
+			f.Enabled = on
+		}
+		return f
+	}
 	always := func(name string, stage protocol.FeatureStage) protocol.ExperimentalFeature {
 		return protocol.ExperimentalFeature{Name: name, Stage: stage, Enabled: true, DefaultEnabled: true}
 	}
 	data, next, err := page([]protocol.ExperimentalFeature{
+		switched("shell_tool", protocol.FeatureStable, true),
+		switched("unified_exec", protocol.FeatureStable, true),
+		switched("web_search_request", protocol.FeatureDeprecated, false),
+		switched("apply_patch_freeform", protocol.FeatureUnderDevelopment, false),
+		switched("request_permissions_tool", protocol.FeatureUnderDevelopment, false),
 		always("steer", protocol.FeatureRemoved),
+		switched("default_mode_request_user_input", protocol.FeatureUnderDevelopment, false),
 		always("collaboration_modes", protocol.FeatureRemoved),
 		always("personality", protocol.FeatureStable),
 		always("fast_mode", protocol.FeatureStable),

@@ -42,7 +42,7 @@ func (s *server) methods() *rpc.Mux {
 	rpc.Handle(m, protocol.MethodMcpServerStatusList, rpc.Fixed[protocol.ListMCPServerStatusParams](laneConfig), s.mcpServers)
 	rpc.Handle(m, protocol.MethodSkillsList, nil, s.skills.List)
 	rpc.Handle(m, protocol.MethodCollaborationModeList, nil, collaborationModes)
-	rpc.Handle(m, protocol.MethodExperimentalFeatureList, nil, features)
+	rpc.Handle(m, protocol.MethodExperimentalFeatureList, rpc.Fixed[protocol.ExperimentalFeatureListParams](laneConfig), s.features)
 	rpc.Handle(m, protocol.MethodGitDiffToRemote, nil, s.gitDiff)
 
 	rpc.HandleThen(m, protocol.MethodThreadStart, rpc.Fixed[protocol.ThreadStartParams](laneConfig), s.startThread)
