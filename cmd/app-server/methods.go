@@ -43,7 +43,7 @@ func (s *server) methods() *rpc.Mux {
 	rpc.Handle(m, protocol.MethodSkillsList, nil, s.skills.List)
 	rpc.Handle(m, protocol.MethodCollaborationModeList, nil, collaborationModes)
 	rpc.Handle(m, protocol.MethodExperimentalFeatureList, rpc.Fixed[protocol.ExperimentalFeatureListParams](laneConfig), s.features)
-	rpc.Handle(m, protocol.MethodGitDiffToRemote, nil, s.gitDiff)
+	rpc.Handle(m, protocol.MethodGitDiffToRemote, func(p *protocol.GitDiffToRemoteParams) string { return "git/" + p.Cwd }, s.gitDiff)
 
 	rpc.HandleThen(m, protocol.MethodThreadStart, rpc.Fixed[protocol.ThreadStartParams](laneConfig), s.startThread)
 	rpc.Handle(m, protocol.MethodThreadList, nil, s.threads.ListThreads)
