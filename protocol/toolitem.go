@@ -170,6 +170,11 @@ type ContextCompactionItem struct {
 	ID   string   `json:"id"`
 }
 
+// NewContextCompaction makes the item of a compaction.
+func NewContextCompaction(id string) *ContextCompactionItem {
+	return &ContextCompactionItem{Type: ItemContextCompaction, ID: id}
+}
+
 // ItemID returns the id.
 func (i *ContextCompactionItem) ItemID() string { return i.ID }
 

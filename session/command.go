@@ -69,7 +69,6 @@ func (u *turn) command(command string) error {
 		return nil
 	}
 	u.warnUnknownModel()
-	u.tellContext()
 	return u.converse(more)
 }
 

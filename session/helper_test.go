@@ -17,6 +17,7 @@ import (
 	"app-server/internal/backend"
 	"app-server/internal/config"
 	"app-server/internal/process"
+	"app-server/internal/prompt"
 	"app-server/internal/tools"
 	"app-server/protocol"
 )
@@ -235,6 +236,11 @@ func said(r *backend.Request) []string {
 			continue
 		case strings.HasPrefix(line, "<turn_aborted>"):
 			line = "ABORTED"
+		case strings.HasPrefix(line, "<conversation_summary>"):
+			_, line, _ = strings.Cut(strings.TrimSuffix(line, "\n</conversation_summary>"), "\n\n")
+			line = "SUMMARY " + line
+		case line == prompt.Compaction():
+			line = "COMPACT"
 		}
 		switch {
 		case it.Role != "":

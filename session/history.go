@@ -13,20 +13,44 @@ import (
 // owned by the goroutine of the turn that runs.
 //
 // items only ever grows, so a request may hold a part of it without a copy, and
-// each request's input begins with that of the one before.
+// each request's input begins with that of the one before. A compaction begins a
+// new list.
 type conversation struct {
 	items []jsontext.Value
 	told  told
 	usage usage
+	// words are the user's own among the items, which outlive a compaction.
+	words []string
+	// counted is the conversation's size by the backend's last count, added what
+	// came to it since then, by estimate. Both are in tokens.
+	counted, added int64
+	// compacted is the size that the last compaction left; 0 for none. It is an
+	// estimate while settling, until the backend counts.
+	compacted int64
+	settling  bool
+	// window numbers the lists of items, for the backend.
+	window int
 	// limits are the last rate limits that the backend told.
 	limits limits
 	// warned are the models that the parent was warned of.
 	warned map[string]bool
 }
 
+// add adds an item.
+func (c *conversation) add(raw jsontext.Value) {
+	c.items = append(c.items, raw)
+	c.added += itemTokens(raw)
+}
+
 // input is the conversation so far, for a request. Later items are not seen by
 // its holder.
 func (c *conversation) input() []jsontext.Value { return c.items[:len(c.items):len(c.items)] }
+
+// fork is a copy that may grow by itself. What belongs to the parent's sight of
+// this thread alone is not in it.
+func (c *conversation) fork() conversation {
+	return conversation{items: c.input(), told: c.told, usage: c.usage}
+}
 
 // rawOptions let text through that is not valid UTF-8, as U+FFFD: a request
 // must not fail for one bad byte in a file name.
@@ -56,6 +80,7 @@ func messageItem(role string, parts ...part) jsontext.Value {
 const (
 	roleDeveloper = "developer"
 	roleUser      = "user"
+	roleAssistant = "assistant"
 )
 
 // outputItem is the answer to a call.

@@ -82,16 +82,25 @@ func (u *turn) setStatus(s protocol.ThreadStatus) {
 
 // toolEnv is what the tools of a turn depend on.
 func toolEnv(s settings, info backend.ModelInfo) tools.Env {
+	of := info.Tools
 	return tools.Env{
-		Model: tools.Model{Slug: s.model}, Cwd: s.cwd, Sandbox: s.sandbox, Approval: s.approval, Mode: s.mode,
+		Model: tools.Model{
+			Slug: s.model, FreeformPatch: of.FreeformPatch, ShellCommand: of.ShellCommand,
+			Images: of.Images, OriginalDetail: of.OriginalDetail, SearchImages: of.SearchImages,
+		},
+		Cwd: s.cwd, Sandbox: s.sandbox, Approval: s.approval, Mode: s.mode,
 	}
 }
 
 // toolOptions are what the tools of a thread depend on.
 func toolOptions(id string, cfg *config.Config, dynamic []protocol.DynamicToolSpec) tools.ThreadOptions {
-	e := cfg.ShellEnvironment.Value
+	e, search := cfg.ShellEnvironment.Value, cfg.WebSearch
 	o := tools.ThreadOptions{
-		ID: id, Dynamic: dynamic, Features: cfg.Features,
+		ID: id, Dynamic: dynamic, Features: cfg.Features, WebSearch: search.Mode,
+		Search: tools.SearchOptions{
+			ContextSize: search.ContextSize, AllowedDomains: search.AllowedDomains,
+			Location: tools.SearchLocation{Country: search.Country, Region: search.Region, City: search.City, Timezone: search.Timezone},
+		},
 		Environment: process.Policy{
 			Inherit: process.Inherit(e.Inherit), DefaultExcludes: e.DefaultExcludes,
 			Exclude: e.Exclude, IncludeOnly: e.IncludeOnly, Set: e.Set,

@@ -95,6 +95,21 @@ func inputParts(input []protocol.UserInput, cwd string) []part {
 	return parts
 }
 
+// words are what the user said in words: what inputParts makes of the input
+// without its images.
+func words(input []protocol.UserInput) []string {
+	var out []string
+	for _, in := range input {
+		if in.Type == protocol.InputImage || in.Type == protocol.InputLocalImage {
+			continue
+		}
+		for _, p := range inputParts([]protocol.UserInput{in}, "") {
+			out = append(out, p.Text)
+		}
+	}
+	return out
+}
+
 // plainCause drops the path from an error that is told beside it.
 func plainCause(err error) error {
 	var pe *fs.PathError

@@ -13,23 +13,34 @@ import (
 	"app-server/protocol"
 )
 
-// respond gets one whole response of the model, over as many attempts as the
-// provider's stream_max_retries allows. Calls in it are left in u.calls.
+// respond gets one whole response of the model. Calls in it are left in u.calls.
 // Finished items of a broken attempt stay in the conversation, and calls among
 // them are answered before the next attempt; what was half streamed is dropped
 // from it.
 func (u *turn) respond() error {
+	err := u.persist(u.attempt)
+	if err == nil {
+		u.kit.TellDiff()
+	}
+	if tooLong(err) {
+		u.overflowed()
+	}
+	return err
+}
+
+// persist gets one whole response, over as many attempts as the provider's
+// stream_max_retries allows.
+func (u *turn) persist(attempt func() (*backend.Completed, error)) error {
 	if err := u.provider.Err; err != nil {
 		return &failure{kind: protocol.KindOther, message: "The model provider cannot be used: " + err.Error(), cause: err}
 	}
-	for attempt := 1; ; attempt++ {
-		done, err := u.attempt()
+	for n := 1; ; n++ {
+		done, err := attempt()
 		if u.ctx.Err() != nil {
 			return errInterrupted
 		}
 		if err == nil {
 			u.responded(done)
-			u.kit.TellDiff()
 			return nil
 		}
 		var be *backend.Error
@@ -37,14 +48,14 @@ func (u *turn) respond() error {
 			return err
 		}
 		u.sawLimits(be.Limits)
-		if be.Retry != backend.RetryStream || attempt > u.provider.StreamMaxRetries {
+		if be.Retry != backend.RetryStream || n > u.provider.StreamMaxRetries {
 			return err
 		}
 		u.notify(protocol.MethodError, &protocol.ErrorNotification{Error: *retryError(be), WillRetry: true, ThreadID: u.th.id, TurnID: u.id})
 		u.answer()
 		wait := be.RetryAfter
 		if wait <= 0 {
-			wait = backend.Backoff(attempt)
+			wait = backend.Backoff(n)
 		}
 		if !u.pause(wait) {
 			return errInterrupted
@@ -56,8 +67,7 @@ func (u *turn) respond() error {
 func (u *turn) attempt() (*backend.Completed, error) {
 	f := fold{u: u}
 	defer f.closeOpen()
-	err := f.stream(u.request())
-	return f.done, err
+	return u.stream(u.request(), f.event)
 }
 
 // pause waits, and reports false where an interrupt ended the wait.
@@ -77,8 +87,8 @@ func (u *turn) request() *backend.Request {
 	t := u.th
 	r := &backend.Request{
 		Provider: backendProvider(u.provider, t.cfg), ThreadID: t.id, Turn: u.state,
-		Model: u.set.model, Instructions: t.instructions,
-		Input: t.conv.input(), Tools: u.kit.Specs(),
+		Window: u.conv.window, Model: u.set.model, Instructions: t.instructions,
+		Input: u.conv.input(), Tools: u.kit.Specs(),
 		ParallelToolCalls: u.info.ParallelToolCalls, OutputSchema: u.schema, Metadata: u.metadata,
 	}
 	if u.set.tier != nil {
@@ -100,6 +110,9 @@ func (u *turn) request() *backend.Request {
 		if r.Verbosity = string(u.set.verbosity); r.Verbosity == "" {
 			r.Verbosity = u.info.DefaultVerbosity
 		}
+	}
+	if u.review != nil {
+		u.review.shape(r)
 	}
 	return r
 }
@@ -156,7 +169,7 @@ func (u *turn) remember(raw jsontext.Value) { u.rememberAs(raw, raw) }
 // rememberAs adds an item to the conversation that came in another form, which
 // is the one shown to a parent that asked for raw items.
 func (u *turn) rememberAs(raw, came jsontext.Value) {
-	u.th.conv.items = append(u.th.conv.items, raw)
+	u.conv.add(raw)
 	if u.th.rawEvents {
 		u.notify(protocol.MethodRawResponseItemCompleted, &protocol.RawResponseItemCompletedNotification{ThreadID: u.th.id, TurnID: u.id, Item: came})
 	}

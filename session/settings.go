@@ -8,6 +8,7 @@ import (
 
 	"app-server/internal/backend"
 	"app-server/internal/config"
+	"app-server/internal/prompt"
 	"app-server/protocol"
 )
 
@@ -131,7 +132,7 @@ func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings,
 		// A collaboration mode goes before the single settings beside it.
 		s.mode, s.model = c.Mode, c.Settings.Model
 		override(&s.effort, c.Settings.ReasoningEffort)
-		s.modeDeveloper = ""
+		s.modeDeveloper = prompt.Mode(c.Mode)
 		override(&s.modeDeveloper, c.Settings.DeveloperInstructions)
 	}
 	return s, nil

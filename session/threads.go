@@ -49,8 +49,8 @@ func (m *Manager) StartThread(_ context.Context, p *protocol.ThreadStartParams) 
 		ephemeral: p.Ephemeral != nil && *p.Ephemeral, rawEvents: p.ExperimentalRawEvents,
 		instructions: base, docs: docs{s.cwd, found.Text}, settings: s,
 		status: protocol.ThreadStatus{Type: protocol.StatusIdle},
-		tools:  m.tools.Open(toolOptions(id.String(), cfg, p.DynamicTools)),
-		cmds:   make(chan func()), gone: make(chan struct{}),
+		tools:  m.tools.Open(toolOptions(id.String(), cfg, p.DynamicTools)), dynamic: p.DynamicTools,
+		cmds: make(chan func()), gone: make(chan struct{}),
 	}
 	response := startResponse(t, found.Sources)
 	if err := m.add(t); err != nil {

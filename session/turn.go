@@ -43,6 +43,7 @@ type turn struct {
 	provider config.Provider
 	state    *backend.TurnState
 	kit      *tools.Turn
+	review   *review // of a review turn, else nil
 	// begun is closed once turn/started has been sent.
 	begun chan struct{}
 	// ctx ends with an interrupt, and when the server can wait no longer.
@@ -68,6 +69,8 @@ type turn struct {
 	started  time.Time
 	seen     map[string]bool // ids of items of this turn
 	calls    []tools.Call    // calls of the model without an output yet
+	// conv is what the model is told: the thread's own but during a review.
+	conv *conversation
 
 	asking sync.Mutex
 	waits  map[protocol.ThreadActiveFlag]int // open questions; guarded by asking
@@ -123,9 +126,7 @@ func (u *turn) steerable() bool { return u.kind == kindChat || u.kind == kindCom
 
 // chat is the task of a turn in which the user talks to the model.
 func (u *turn) chat() error {
-	u.tellContext()
-	u.hear(u.input)
-	return u.converse(u.pending())
+	return u.converse([]steer{{input: u.input, chars: inputChars(u.input)}})
 }
 
 // begin tells that the turn has started.
@@ -185,26 +186,34 @@ func (u *turn) hear(input []protocol.UserInput) {
 	u.itemStarted(item)
 	if parts := inputParts(input, u.set.cwd); len(parts) > 0 {
 		u.remember(messageItem(roleUser, parts...))
+		u.conv.words = append(u.conv.words, words(input)...)
 	}
 	u.itemCompleted(item)
 }
 
 // converse asks the model until it has nothing more to do and nothing more was
-// said to it. more is what was said meanwhile.
+// said to it. more is what was said to it already. New words are heard whatever
+// happens to the room for them, and after it was made, so that it is never they
+// that are summed up.
 func (u *turn) converse(more []steer) error {
 	for {
-		for _, s := range more {
+		err := u.makeRoom(more)
+		u.tellContext()
+		for _, s := range append(more, u.pending()...) {
 			u.steerIn(s)
 		}
 		if u.ctx.Err() != nil {
 			return errInterrupted
 		}
-		if err := u.respond(); err != nil {
+		if err == nil {
+			err = u.respond()
+		}
+		if err != nil {
 			return err
 		}
+		more = nil
 		if len(u.calls) > 0 {
 			u.answer()
-			more = u.pending()
 		} else if more = u.pendingOrClose(); len(more) == 0 {
 			return nil
 		}
@@ -231,7 +240,9 @@ func (u *turn) pending() (more []steer) {
 	var notes []jsontext.Value
 	_ = u.th.do(u.th.m.base, func() {
 		more = u.take()
-		notes, u.notes = u.notes, nil
+		if u.conv == &u.th.conv { // they are not for a reviewer
+			notes, u.notes = u.notes, nil
+		}
 	})
 	for _, n := range notes {
 		u.remember(n)
@@ -269,7 +280,7 @@ func (u *turn) wrapUp(err error) {
 	for _, s := range u.pending() {
 		u.steerIn(s)
 	}
-	if interrupted(u.ctx, err) {
+	if interrupted(u.ctx, err) && u.kind != kindCompact { // which does nothing that the model must know of
 		u.remember(abortedNote())
 	}
 }

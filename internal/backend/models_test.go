@@ -63,3 +63,17 @@ func TestModelsAreKnown(t *testing.T) {
 		t.Errorf("%d defaults", defaults)
 	}
 }
+
+func TestModelTools(t *testing.T) {
+	for slug, want := range map[string]ModelTools{
+		"mock-model":          {Images: true},
+		"gpt-5.1":             {Images: true},
+		"gpt-5.2-codex":       {FreeformPatch: true, ShellCommand: true, Images: true},
+		"gpt-5.3-codex-spark": {FreeformPatch: true, ShellCommand: true, Images: true, OriginalDetail: true},
+		"gpt-5.4-mini":        {FreeformPatch: true, ShellCommand: true, Images: true, OriginalDetail: true, SearchImages: true},
+	} {
+		if got := LookupModel(slug).Tools; got != want {
+			t.Errorf("%s: %+v", slug, got)
+		}
+	}
+}

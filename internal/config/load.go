@@ -49,6 +49,8 @@ type Config struct {
 	Problems []Problem
 
 	Model string
+	// ReviewModel is the model of reviews; empty for the thread's own.
+	ReviewModel string
 	// ModelProvider is an id; Providers may lack it, which is a problem and
 	// makes thread/start refuse.
 	ModelProvider string
@@ -87,6 +89,8 @@ type Config struct {
 
 	// Features are the feature flags, unknown ones included.
 	Features map[string]bool
+
+	WebSearch WebSearch
 
 	HideAgentReasoning, ShowRawAgentReasoning bool
 
@@ -226,6 +230,7 @@ func decode(l layers) *Config {
 	c.ShellEnvironment = r.shellEnvironment()
 
 	c.Model = r.text("model", "")
+	c.ReviewModel = r.text("review_model", "")
 	c.Providers = r.providers()
 	c.OpenAIBaseURL = c.Providers[ProviderOpenAI].BaseURL
 	c.ModelProvider = r.modelProvider(c.Providers)
@@ -253,6 +258,7 @@ func decode(l layers) *Config {
 	c.ProjectDocFallbackFilenames, _ = r.texts(r.base.get("project_doc_fallback_filenames"), "project_doc_fallback_filenames")
 
 	c.Features = r.features()
+	c.WebSearch = r.webSearch()
 	c.HideAgentReasoning = r.boolean("hide_agent_reasoning")
 	c.ShowRawAgentReasoning = r.boolean("show_raw_agent_reasoning")
 	c.Problems = r.problems

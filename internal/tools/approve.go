@@ -167,6 +167,9 @@ func amendment(c command, parts, open [][]string) []string {
 // permit puts a question to the user. Where the answer is no, or there is none,
 // why tells the model.
 func (t *Turn) permit(ctx context.Context, x *execution, q question) (why string) {
+	if t.over(ctx) {
+		return interrupted
+	}
 	if t.th.approved(x.c) {
 		return ""
 	}
@@ -217,11 +220,16 @@ func (t *Turn) decide(c command, raw jsontext.Value) (why string) {
 		}
 		return declined
 	case protocol.DecisionCancel:
+		t.cancelled.Store(true)
 		t.Host.Interrupt()
 		return interrupted
 	}
 	return declined
 }
+
+// over reports whether the turn ends: nothing is asked and nothing begins then.
+// After a cancel that is so at once, before the interrupt has reached ctx.
+func (t *Turn) over(ctx context.Context) bool { return t.cancelled.Load() || ctx.Err() != nil }
 
 // approvalKey names a command whose approval holds for the session: the same
 // words in the same folder.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"app-server/internal/sandbox"
 	"app-server/protocol"
 )
 
@@ -177,6 +178,87 @@ func TestRetryOutside(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestNoSandbox: where the host cannot confine commands nothing runs without a
+// question, and the user is warned once.
+func TestNoSandbox(t *testing.T) {
+	for _, test := range []struct {
+		approval protocol.ApprovalMode
+		sandbox  protocol.SandboxPolicyType
+		command  string
+		asked    bool
+		run      bool
+	}{
+		{onRequest, readOnly, "touch made", true, true},
+		{untrusted, readOnly, "ls; touch made", true, true},
+		{onFailure, readOnly, "touch made", true, true},
+		{never, readOnly, "touch made", false, false},
+		{never, full, "touch made", false, true},
+	} {
+		b, h := newBench(t), &fakeHost{answer: always(`"accept"`)}
+		b.o.Sandbox = sandbox.New(sandbox.Options{Known: &sandbox.Support{Err: errors.New("no walls")}})
+		for range 2 {
+			exec(b.turn(h, test.approval, test.sandbox), t.Context(), test.command, "")
+		}
+		warnings := 1
+		if test.sandbox == full || test.approval == untrusted { // an untrusted command was to be asked about anyway
+			warnings = 0
+		}
+		if (len(h.asked) > 0) != test.asked || made(b) != test.run || len(h.warnings) != warnings {
+			t.Errorf("%s, %s: asked %d times, made %v, warnings %q", test.approval, test.sandbox, len(h.asked), made(b), h.warnings)
+		}
+	}
+}
+
+// TestWeakSandbox: what the sandbox cannot enforce is told once a thread.
+func TestWeakSandbox(t *testing.T) {
+	b, h := newBench(t), &fakeHost{}
+	needSandbox(t, b)
+	weak := b.o.Sandbox.Probe()
+	weak.Missing = []string{"Something is missing."}
+	b.o.Sandbox = sandbox.New(sandbox.Options{Known: &weak})
+	exec(b.turn(h, never, full), t.Context(), "true", "")
+	if len(h.warnings) != 0 {
+		t.Errorf("warned without a sandbox: %q", h.warnings)
+	}
+	for range 2 {
+		exec(b.turn(h, never, readOnly), t.Context(), "true", "")
+	}
+	if len(h.warnings) != 1 || !strings.Contains(h.warnings[0], "Something is missing.") {
+		t.Errorf("warnings %q", h.warnings)
+	}
+}
+
+// TestCancelEndsTheTurn: after a cancel nothing of the turn is asked or run, even
+// where the interrupt takes its time.
+func TestCancelEndsTheTurn(t *testing.T) {
+	b, h := newBench(t), &fakeHost{answer: always(`"cancel"`)}
+	turn := b.turn(h, onRequest, readOnly)
+	exec(turn, t.Context(), "touch made", escalated)
+	exec(turn, t.Context(), "touch made", escalated)
+	exec(turn, t.Context(), "true", "")
+	if len(h.asked) != 1 || h.interrupts != 1 {
+		t.Errorf("asked %d times, interrupted %d times", len(h.asked), h.interrupts)
+	}
+	h.items(t)
+}
+
+// TestBadRules: rules that cannot be read are told once and hold nobody up.
+func TestBadRules(t *testing.T) {
+	b, h := newBench(t), &fakeHost{}
+	if err := os.MkdirAll(filepath.Join(b.home, "rules"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(b.home, "rules", "a.rules"), []byte("prefix_rule(pattern=7)"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		exec(b.turn(h, never, full), t.Context(), "true", "")
+	}
+	if len(h.warnings) != 1 || !strings.Contains(h.warnings[0], "a.rules") || !strings.Contains(h.warnings[0], "line 1") {
+		t.Errorf("warnings %q", h.warnings)
 	}
 }
 

@@ -88,6 +88,9 @@ func nullable(s *string) protocol.Optional[string] {
 // start runs a command once the rules and, where it is needed, the user allow
 // it. Where it does not run, the problem says why, and no item is left open.
 func (t *Turn) start(ctx context.Context, c command) (x *execution, problem string) {
+	if t.over(ctx) {
+		return nil, interrupted
+	}
 	if info, err := os.Stat(c.dir); err != nil || !info.IsDir() {
 		return nil, fmt.Sprintf("The command was not run: its working directory %s is not an existing folder.", c.dir)
 	}

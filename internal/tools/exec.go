@@ -222,7 +222,7 @@ func runWrite(ctx context.Context, t *Turn, c Call) Output {
 	}
 	x := t.th.terminals.find(int(in.Session))
 	if x == nil {
-		return say(fmt.Sprintf("There is no command with session ID %v. It may have ended and been told of.", in.Session))
+		return say(fmt.Sprintf("There is no command with session ID %.0f. It may have ended and been told of.", in.Session))
 	}
 	begin := time.Now()
 	wait := pollPatience

@@ -33,7 +33,7 @@ func TestExec(t *testing.T) {
 	if started.Command != "/bin/sh -c 'echo first; sleep .2; echo second; exit 3'" {
 		t.Errorf("command %s", started.Command)
 	}
-	if done.Status != protocol.ItemFailed || *done.ExitCode != 3 || *done.AggregatedOutput != "first\nsecond\n" || *done.DurationMS < 200 {
+	if done.Status != protocol.ItemFailed || *done.ExitCode != 3 || *done.AggregatedOutput != "first\nsecond\n" || *done.DurationMS < 100 {
 		t.Errorf("completed %+v", done)
 	}
 	if got := h.deltas(); got != "first\nsecond\n" {

@@ -3,8 +3,10 @@ package tools
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -283,18 +285,14 @@ func TestPatchPlansAgainWhenAFileChanges(t *testing.T) {
 	}
 }
 
-// A link that is turned around while the user thinks leads to another file, for
-// which there is no yes.
-func TestPatchAsksAgainWhenALinkIsTurned(t *testing.T) {
+// A link that is turned around while the user thinks leads nowhere else: the
+// yes was for the file that was found.
+func TestPatchDoesNotFollowATurnedLink(t *testing.T) {
 	p := newPlace(t)
 	write(t, filepath.Join(p.cwd, "real/a.txt"), "one\n")
 	write(t, filepath.Join(p.home, "a.txt"), "one\n")
 	link(t, filepath.Join(p.cwd, "real"), filepath.Join(p.cwd, "link"))
-	n := 0
 	h := &recorder{answer: func(string, any) (string, error) {
-		if n++; n > 1 {
-			return `{"decision":"decline"}`, nil
-		}
 		link(t, p.home, filepath.Join(p.cwd, "link"))
 		return `{"decision":"accept"}`, nil
 	}}
@@ -302,7 +300,40 @@ func TestPatchAsksAgainWhenALinkIsTurned(t *testing.T) {
 	if got := read(t, filepath.Join(p.home, "a.txt")); got != "one\n" {
 		t.Errorf("the other file is now %q", got)
 	}
-	t.Log(h.take())
+	if got := read(t, filepath.Join(p.cwd, "real/a.txt")); got != "ONE\n" {
+		t.Errorf("the file is now %q", got)
+	}
+}
+
+// Patches of one turn that run at once each do their work, and the diff has it
+// all.
+func TestPatchesAtOnce(t *testing.T) {
+	p := newPlace(t)
+	h := &recorder{}
+	turn := p.turn(t, p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest), h, ThreadOptions{})
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			name := fmt.Sprintf("n%d.txt", i)
+			res := turn.applyPatch(t.Context(), Call{ID: name}, patchText("*** Add File: "+name, "+x"), p.cwd)
+			if !res.OK {
+				t.Error(res.Text)
+			}
+			turn.TellDiff()
+		})
+	}
+	all.Wait()
+	var last *protocol.TurnDiffUpdatedNotification
+	for _, n := range h.notes {
+		if d, ok := n.(*protocol.TurnDiffUpdatedNotification); ok {
+			last = d
+		}
+	}
+	for i := range 4 {
+		if !strings.Contains(last.Diff, fmt.Sprintf("b/n%d.txt", i)) {
+			t.Errorf("n%d.txt is not in the last diff", i)
+		}
+	}
 }
 
 func TestTellDiff(t *testing.T) {

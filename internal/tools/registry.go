@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -144,8 +145,9 @@ type Turn struct {
 	Env  Env
 	Host Host
 
-	diff   turnDiff
-	grants grants
+	cancelled atomic.Bool // by the user's answer to a question
+	diff      turnDiff
+	grants    grants
 }
 
 // Begin makes the tools of a turn. End must be called in the end.

@@ -190,6 +190,19 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// TestRegistryClose: the end of the server ends sessions and their items, too.
+func TestRegistryClose(t *testing.T) {
+	b, h := newBench(t), &fakeHost{}
+	session(t, b.turn(h, never, full), "sleep 60 & echo $!; wait", "")
+	b.Close()
+	if _, done := h.items(t); done.Status != protocol.ItemFailed || alive(t, h.deltas()) {
+		t.Errorf("completed %+v", done)
+	}
+	if out := exec(b.turn(&fakeHost{}, never, full), t.Context(), "true", ""); !strings.Contains(out, "about to end") {
+		t.Errorf("the model got %q", out)
+	}
+}
+
 // TestTooMany: the oldest session makes room for a new one, and a tool without
 // sessions tells the model.
 func TestTooMany(t *testing.T) {

@@ -19,7 +19,8 @@ const (
 // the configuration has them. What is empty is left to the backend.
 type SearchOptions struct {
 	// ContextSize is low, medium or high.
-	ContextSize    string
+	ContextSize string
+	// AllowedDomains, where not nil, are the only ones.
 	AllowedDomains []string
 	Location       SearchLocation
 }
@@ -63,7 +64,7 @@ func searchSpec(t *Turn) (jsontext.Value, bool) {
 		ContextSize  string    `json:"search_context_size,omitzero"`
 		ContentTypes []string  `json:"search_content_types,omitzero"`
 	}{Type: "web_search", External: t.searchesLive(), ContextSize: t.th.o.Search.ContextSize}
-	if d := t.th.o.Search.AllowedDomains; len(d) > 0 {
+	if d := t.th.o.Search.AllowedDomains; d != nil {
 		spec.Filters = &filters{d}
 	}
 	if l := t.th.o.Search.Location; l != (SearchLocation{}) {
