@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"time"
@@ -41,18 +40,11 @@ var commitID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
 // commitOf runs git and returns the one commit id that it prints.
 func commitOf(ctx context.Context, dir string, args ...string) (string, error) {
-	// Hooks and the file system monitor are commands of the repository.
-	fixed := []string{"-c", "core.hooksPath=" + os.DevNull, "-c", "core.fsmonitor=false"}
-	cmd := exec.CommandContext(ctx, "git", append(fixed, args...)...)
-	cmd.Dir = dir
-	// No command that a remote names may be started to fetch what is missing.
-	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0", "GIT_NO_LAZY_FETCH=1", "GIT_ALLOW_PROTOCOL=none")
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
+	out, err := newRunner(dir, os.Getenv).run(ctx, args...)
 	if err != nil {
 		return "", err
 	}
-	id := strings.TrimSpace(string(out))
+	id := strings.TrimSpace(out)
 	if !commitID.MatchString(id) {
 		return "", fmt.Errorf("git printed no commit")
 	}
