@@ -108,7 +108,7 @@ func (u *turn) compact() error {
 		u.restart(summary)
 	}
 	u.itemCompleted(item)
-	if err == nil {
+	if err == nil && u.conv == &u.th.conv {
 		u.th.m.warn(u.th.id, "The conversation so far was replaced by a summary of it, in which details may be missing. A new thread serves a new subject better.")
 	}
 	return err

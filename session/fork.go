@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,7 +36,10 @@ func (f *thread) inherit(t *thread) {
 	f.conv, f.settled = t.settled.fork(), t.settled.fork()
 	for _, r := range t.turns {
 		if r.Status != protocol.TurnInProgress {
-			f.turns = append(f.turns, r)
+			// A command that outlives its turn may still end in the original.
+			c := *r
+			c.Items = slices.Clone(r.Items)
+			f.turns = append(f.turns, &c)
 		}
 	}
 }

@@ -172,9 +172,8 @@ func (u *turn) reviewed() error {
 		// Without an answer the reviewer is told to find out by itself.
 		mergeBase, _ = git.MergeBase(u.ctx, u.set.cwd, r.target.Branch)
 	}
-	u.tellContext()
-	u.hear(reviewInput(prompt.ReviewTask(r.target, mergeBase)))
-	if err := u.converse(nil); err != nil {
+	task := reviewInput(prompt.ReviewTask(r.target, mergeBase))
+	if err := u.converse([]steer{{input: task, chars: inputChars(task)}}); err != nil {
 		return err
 	}
 	answer = r.said

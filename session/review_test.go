@@ -79,7 +79,6 @@ func TestReview(t *testing.T) {
 		var mode []protocol.ModeKind
 		offered := []tools.Tool{
 			{Name: "look", Spec: specs(`{"type":"function","name":"look"}`)}, {Name: "web_search", Spec: specs(`{"type":"web_search"}`)},
-			{Name: "mine", Spec: specs(`{"type":"function","name":"mine"}`)}, {Name: "space", Spec: specs(`{"type":"namespace","name":"space"}`)},
 			tool("peek", func(_ context.Context, u *tools.Turn, _ tools.Call) tools.Output {
 				mode = append(mode, u.Env.Mode)
 				return tools.Output{Text: "seen"}
@@ -355,6 +354,35 @@ func TestReviewModel(t *testing.T) {
 		}
 		if r := w.model.request(1); r.Model != "mock-model" {
 			t.Errorf("then asked %q", r.Model)
+		}
+	})
+}
+
+// TestReviewCompacts: a reviewer that reads too much goes on from a summary; the
+// thread's own conversation and size stay as they were.
+func TestReviewCompacts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		look := tool("look", func(context.Context, *tools.Turn, tools.Call) tools.Output { return tools.Output{Text: "seen"} })
+		w := newWorldTools(t, "model_auto_compact_token_limit = 10000\n"+testConfig, []tools.Tool{look},
+			say("hello"), reply{call("c", "look", "{}"), completed(11000, 0, 11000)}, say("SUMMARY"), say("Fine."))
+		defer w.Shutdown(t.Context())
+		w.start(`{}`)
+		w.ok("q")
+		r := w.startReview(customTarget, "")
+		w.parent.until(t, protocol.MethodTurnCompleted)
+		lines := reviewLines(w.parent, r.Turn.ID)
+		if d := cmp.Diff([]string{"end contextCompaction: ", "start exitedReviewMode: Fine."}, lines[3:5]); d != "" {
+			t.Error(d)
+		}
+		if got := said(w.model.request(3)); len(got) != 2 || got[0] != "user: look at a.go" || !strings.Contains(got[1], "SUMMARY") {
+			t.Errorf("the reviewer went on from %q", got)
+		}
+		w.ok("after")
+		if d := cmp.Diff([]string{"user: q", "assistant: hello", "user: " + prompt.Reviewed("look at a.go"), "assistant: Fine.", "user: after"}, said(w.model.request(-1))); d != "" {
+			t.Error(d)
+		}
+		if n := len(w.parent.all(protocol.MethodThreadTokenUsageUpdated)); n != 2 {
+			t.Errorf("the thread's size was told %d times", n)
 		}
 	})
 }

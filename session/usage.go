@@ -35,7 +35,8 @@ func (u *turn) responded(done *backend.Completed) {
 	u.tellLimits()
 }
 
-// tellUsage tells the thread's tokens. Those of a reviewer fill no window of it.
+// tellUsage tells the thread's usage. What a reviewer uses fills no window of the
+// thread's.
 func (u *turn) tellUsage() {
 	if u.conv != &u.th.conv {
 		return

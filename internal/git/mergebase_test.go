@@ -89,6 +89,29 @@ git commit -q --allow-empty -m mine`)
 	}
 }
 
+// TestHostileRepository: nothing that a repository's configuration names is run,
+// and what the environment says of another repository is not believed.
+func TestHostileRepository(t *testing.T) {
+	dir := repository(t, `
+git commit -q --allow-empty -m one
+printf '#!/bin/sh\ntouch "$0.ran"\n' > trap; chmod +x trap
+git config core.fsmonitor "$PWD/trap"; git config core.sshCommand "$PWD/trap"; git config core.pager "$PWD/trap"
+git config alias.merge-base "!$PWD/trap"; git config protocol.ext.allow always
+git config remote.r.url "ext::$PWD/trap"; git config remote.r.promisor true; git config extensions.partialClone r
+git update-ref refs/heads/gone HEAD; rm .git/refs/heads/gone
+echo 0123456789012345678901234567890123456789 > .git/refs/heads/gone`)
+	t.Setenv("GIT_DIR", t.TempDir())
+	if _, err := MergeBase(t.Context(), dir, "main"); err != nil {
+		t.Error(err)
+	}
+	if base, err := MergeBase(t.Context(), dir, "gone"); err == nil {
+		t.Errorf("a commit that is not there has the base %s", base)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "trap.ran")); err == nil {
+		t.Error("a command of the repository was run")
+	}
+}
+
 func TestWithoutGit(t *testing.T) {
 	dir := repository(t, "git commit -q --allow-empty -m one")
 	t.Setenv("PATH", t.TempDir())

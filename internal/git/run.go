@@ -40,9 +40,11 @@ type runner struct {
 
 // newRunner gives git what it needs of the environment that getenv tells to find
 // its programs and the user's settings, and nothing else: no variable of the
-// server's reaches what git may start.
+// server's reaches what git may start, and a parent that was itself started by
+// git has told in GIT_DIR where another repository is.
 func newRunner(dir string, getenv func(string) string) runner {
-	// No command that a remote names may be started to fetch what is missing.
+	// No command that a remote names may be started to fetch what is missing. Only
+	// newer versions of git know GIT_NO_LAZY_FETCH.
 	env := []string{"GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0", "GIT_NO_LAZY_FETCH=1", "GIT_ALLOW_PROTOCOL=none", "LC_ALL=C"}
 	for _, name := range []string{
 		"PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR", "USERPROFILE", "SystemRoot", "TEMP", "TMP",

@@ -141,10 +141,14 @@ func removesByForce(words []string) bool {
 }
 
 // tooWide are programs that do whatever their further arguments say: a rule for
-// them alone would allow everything.
+// them alone, or with options only, would allow everything.
 var tooWide = []string{
 	"bash", "sh", "zsh", "dash", "fish", "env", "sudo", "xargs", "python", "python3", "node", "ruby", "perl", "php", "lua",
 	"osascript", "pwsh", "powershell", "git", "npx", "uv", "go", "cargo", "make", "docker", "ssh", "find",
+}
+
+func isTooWide(prefix []string) bool {
+	return slices.Contains(tooWide, path.Base(prefix[0])) && !slices.ContainsFunc(prefix[1:], func(word string) bool { return !strings.HasPrefix(word, "-") })
 }
 
 // amendment proposes a rule: what the model proposes where that covers all that
@@ -153,7 +157,7 @@ func amendment(c command, parts, open [][]string) []string {
 	covers := func(words []string) bool {
 		return len(words) >= len(c.prefix) && slices.Equal(words[:len(c.prefix)], c.prefix)
 	}
-	if len(c.prefix) > 0 && !(len(c.prefix) == 1 && slices.Contains(tooWide, path.Base(c.prefix[0]))) && !slices.ContainsFunc(open, func(words []string) bool { return !covers(words) }) {
+	if len(c.prefix) > 0 && !isTooWide(c.prefix) && !slices.ContainsFunc(open, func(words []string) bool { return !covers(words) }) {
 		return c.prefix
 	}
 	for _, words := range open {

@@ -110,6 +110,7 @@ prefix_rule(pattern=["make", ["a", "b"]], decision="forbidden")
 		{"on-request, prefix rule", plain(onRequest), readOnly, "touch a b", escalated + `,"prefix_rule":["touch","a"]`, "asked touch a"},
 		{"on-request, prefix rule of another command", plain(onRequest), readOnly, "touch x", escalated + `,"prefix_rule":["git","pull"]`, "asked touch x"},
 		{"on-request, prefix rule that is too wide", plain(onRequest), readOnly, "python3 x.py", escalated + `,"prefix_rule":["python3"]`, "asked python3 x.py"},
+		{"on-request, prefix rule of an interpreter", plain(onRequest), readOnly, "bash -c 'touch x'", escalated + `,"prefix_rule":["bash","-c"]`, "asked bash -c touch x"},
 		{"on-request, rm -rf", plain(onRequest), full, "echo a && rm -rf x", "", "asked rm -rf x"},
 		{"on-request, nested rm -fr", plain(onRequest), readOnly, "bash -c '/bin/rm -fr x'", "", "asked bash -c /bin/rm -fr x"},
 		{"on-request, rm", plain(onRequest), readOnly, "rm x", "", "run"},

@@ -1,7 +1,6 @@
 package tools
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -76,12 +75,17 @@ func checkName(what, name string, most int) error {
 		return badTool("The %s is empty", what)
 	case len(name) > most:
 		return badTool("The %s is longer than %d characters", what, most)
-	case !regexp.MustCompile(`^[a-zA-Z0-9_-]+$`).MatchString(name):
+	case strings.ContainsFunc(name, notInName):
 		return badTool("The %s may have letters, digits, _ and - only: %q", what, name)
 	case name == "mcp" || strings.HasPrefix(name, "mcp__"):
 		return badTool("The %s is reserved: %q", what, name)
 	}
 	return nil
+}
+
+// notInName tells the characters that the backend takes in no name.
+func notInName(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-')
 }
 
 // schemaMembers are the members of a schema that matter here.

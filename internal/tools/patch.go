@@ -136,7 +136,7 @@ func (r *patchRun) attempt(ctx context.Context) (res patchResult, done bool) {
 	}
 	unsettled = r.t.th.patches.unsettled(unsettled, r.agreed)
 	if len(outside) > 0 && !r.t.mayAsk() {
-		return r.fail(protocol.ItemDeclined, "The patch was not applied: "+outsideText(outside)+", and the approval policy does not let the user be asked."), true
+		return r.fail(protocol.ItemDeclined, "The patch was not applied: it "+outsideText(outside)+", and the approval policy does not let the user be asked."), true
 	}
 	r.show(plan)
 	if len(unsettled) > 0 {
@@ -189,7 +189,7 @@ func (r *patchRun) fail(status protocol.ItemStatus, text string) patchResult {
 func (r *patchRun) ask(ctx context.Context, files, outside []string) (res patchResult, ok bool) {
 	q := &protocol.FileChangeRequestApprovalParams{ThreadID: r.t.th.o.ID, TurnID: r.t.ID, ItemID: r.id, StartedAtMS: r.startedMS}
 	if len(outside) > 0 {
-		why := outsideText(outside)
+		why := "The patch " + outsideText(outside) + "."
 		q.Reason = &why
 	}
 	raw, err := r.t.Host.Ask(ctx, protocol.FlagWaitingOnApproval, protocol.MethodItemFileChangeRequestApproval, q)
@@ -214,7 +214,7 @@ func (r *patchRun) ask(ctx context.Context, files, outside []string) (res patchR
 		r.t.Host.Interrupt()
 		return res, false
 	}
-	return r.fail(protocol.ItemDeclined, "The user declined the patch. Nothing was changed."), false
+	return r.fail(protocol.ItemDeclined, "The user declined the patch. Nothing was changed. Do not try to reach the same in another way."), false
 }
 
 // outsideText says in plain words which of the files are outside, without
@@ -222,7 +222,7 @@ func (r *patchRun) ask(ctx context.Context, files, outside []string) (res patchR
 func outsideText(outside []string) string {
 	const most = 3
 	names := outside[:min(most, len(outside))]
-	text := "it changes " + strings.Join(names, ", ")
+	text := "changes " + strings.Join(names, ", ")
 	if more := len(outside) - len(names); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}

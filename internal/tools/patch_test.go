@@ -57,6 +57,9 @@ func TestPatchAsksWhereThePolicySays(t *testing.T) {
 		{"full access, untrusted", full, protocol.ApprovalUntrusted, nil, "n.txt", asking},
 		{"git", ws, protocol.ApprovalOnRequest, nil, ".git/hooks/pre-commit", asking},
 		{"git, never", ws, protocol.ApprovalNever, nil, ".git/hooks/pre-commit", nil},
+		{"git that is not there", ws, protocol.ApprovalNever, nil, "new/.Git/config", nil},
+		{"config folder that is not there", ws, protocol.ApprovalOnRequest, nil, ".codex/config.toml", asking},
+		{"git, full access", full, protocol.ApprovalNever, nil, ".git/hooks/pre-commit", quiet},
 		{"home", ws, protocol.ApprovalOnRequest, nil, "../home/config.toml", asking},
 		{"home, never", ws, protocol.ApprovalNever, nil, "../home/config.toml", nil},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -150,7 +151,7 @@ type Turn struct {
 	grants    grants
 }
 
-// Begin makes the tools of a turn. End must be called in the end.
+// Begin makes the tools of a turn. Stop ends what an interrupted turn began.
 func (t *Thread) Begin(id string, e Env, h Host) *Turn {
 	return &Turn{th: t, ID: id, Env: e, Host: h}
 }
@@ -219,7 +220,8 @@ func (t *Turn) Run(ctx context.Context, c Call) (out Output) {
 // tells the model why.
 func arguments(c Call, into any) (bad Output, ok bool) {
 	if err := protocol.Decode(jsontext.Value(c.Arguments), into); err != nil {
-		return say(fmt.Sprintf("The arguments of %s cannot be used: %v. Send the call again with valid arguments.", c.Name, err)), false
+		why := strings.TrimPrefix(err.Error(), "Invalid request: ") // the words are those for a parent
+		return say(fmt.Sprintf("The arguments of %s cannot be used: %s. Send the call again with valid arguments.", c.Name, why)), false
 	}
 	return Output{}, true
 }
