@@ -27,7 +27,7 @@ var arrows = map[string][]string{
 	"session":        {"internal/backend", "internal/config", "internal/git", "internal/imagefile", "internal/process", "internal/prompt", "internal/tools"},
 	"internal/tools": {"internal/imagefile", "internal/process", "internal/process/shell", "internal/sandbox", "internal/tools/patch", "internal/tools/rules"},
 	"cmd/app-server": {"rpc", "account", "session", "internal/backend", "internal/config", "internal/process",
-		"internal/process/shell", "internal/project", "internal/sandbox", "internal/skills", "internal/tools"},
+		"internal/process/shell", "internal/git", "internal/sandbox", "internal/skills", "internal/tools"},
 	"examples/parent":  {"internal/fake"},
 	"internal/backend": {},
 	"internal/config":  {"internal/atomicfile"},

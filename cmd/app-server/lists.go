@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"app-server/internal/backend"
-	"app-server/internal/project"
+	"app-server/internal/git"
 	"app-server/protocol"
 )
 
@@ -163,7 +163,7 @@ func (s *server) gitDiff(ctx context.Context, p *protocol.GitDiffToRemoteParams)
 	if !filepath.IsAbs(cwd) {
 		cwd = filepath.Join(s.cwd, cwd)
 	}
-	diff, err := project.DiffToRemote(ctx, cwd, s.getenv)
+	diff, err := git.DiffToRemote(ctx, cwd, s.getenv)
 	switch {
 	case ctx.Err() != nil:
 		return protocol.GitDiffToRemoteResponse{}, ctx.Err()

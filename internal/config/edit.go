@@ -146,8 +146,8 @@ func (c *Config) check(edits []edit) error {
 		key := joinKey(e.path...)
 		if n := c.layers.file.get(e.path[0]); n != nil {
 			for _, k := range shownKeys() {
-				if what := k.misfit(n); k.name == e.path[0] && what != "" {
-					return refusal(protocol.WriteValidationError, "The setting %s cannot be used: %s", k.name, what)
+				if k.name == e.path[0] && !k.fits(n) {
+					return refusal(protocol.WriteValidationError, "The setting %s cannot be used: this is %s", k.name, n.kind)
 				}
 			}
 		}

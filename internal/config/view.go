@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -17,15 +16,13 @@ import (
 type shownKey struct {
 	name  string
 	kinds []kind
-	// words are the texts that are allowed, nil for any.
-	words []string
 }
 
 // shownKeys are the keys of the wire's type, in the order of the reference, then
 // those further ones that this server reads.
 func shownKeys() []shownKey {
-	text := func(name string, words ...string) shownKey { return shownKey{name, []kind{kindText}, words} }
-	of := func(name string, kinds ...kind) shownKey { return shownKey{name: name, kinds: kinds} }
+	of := func(name string, kinds ...kind) shownKey { return shownKey{name, kinds} }
+	text := func(name string) shownKey { return of(name, kindText) }
 	return []shownKey{
 		text("model"), text("review_model"),
 		of("model_context_window", kindInt), of("model_auto_compact_token_limit", kindInt),
@@ -33,7 +30,7 @@ func shownKeys() []shownKey {
 		of(keyApprovalPolicy, kindText, kindTable), text("approvals_reviewer"),
 		text(keySandboxMode), of(keyWorkspaceWrite, kindTable),
 		of(keyWorkspaces, kindText, kindList), text(keyLoginMethod),
-		text("web_search", "disabled", "cached", "live"), of("tools", kindTable),
+		text("web_search"), of("tools", kindTable),
 		text(keyProfile), of("profiles", kindTable),
 		text("instructions"), text("developer_instructions"), text("compact_prompt"),
 		text("model_reasoning_effort"), text("model_reasoning_summary"), text("model_verbosity"), text("service_tier"),
@@ -43,20 +40,12 @@ func shownKeys() []shownKey {
 		text("chatgpt_base_url"), text("cli_auth_credentials_store"),
 		of("hide_agent_reasoning", kindBool), text("model_instructions_file"), text("openai_base_url"), text("personality"),
 		of("project_doc_fallback_filenames", kindList), of("project_doc_max_bytes", kindInt),
-		of("show_raw_agent_reasoning", kindBool),
+		of(keyEnvironment, kindTable), of("show_raw_agent_reasoning", kindBool),
 	}
 }
 
-// misfit says what is wrong with a value for a key, "" for nothing.
-func (k shownKey) misfit(n *node) string {
-	switch {
-	case !slices.Contains(k.kinds, n.kind):
-		return "the value has a wrong type"
-	case n.kind == kindText && k.words != nil && !slices.Contains(k.words, n.text):
-		return "the value is none of " + strings.Join(k.words, ", ")
-	}
-	return ""
-}
+// fits reports whether a value is of a kind that the key can have.
+func (k shownKey) fits(n *node) bool { return slices.Contains(k.kinds, n.kind) }
 
 // Describe tells the settings the way config/read does: the layers joined, not
 // yet the choice of the profile, which is told beside it. Values that cannot be
@@ -145,7 +134,7 @@ func (c *Config) effective(merged *node) jsontext.Value {
 	for _, k := range shownKeys() {
 		shown[k.name] = true
 		n := merged.get(k.name)
-		if n != nil && k.misfit(n) == "" {
+		if n != nil && k.fits(n) {
 			n = usable(n, k.name, unusable)
 		} else {
 			n = nil

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -40,29 +38,13 @@ func MergeBase(ctx context.Context, dir, branch string) (string, error) {
 
 var commitID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
-// repositoryVariables go before the folder when git looks for its repository.
-var repositoryVariables = []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"}
-
 // commitOf runs git and returns the one commit id that it prints.
 func commitOf(ctx context.Context, dir string, args ...string) (string, error) {
-	// Hooks and the file system monitor are commands of the repository.
-	fixed := []string{"-c", "core.hooksPath=" + os.DevNull, "-c", "core.fsmonitor=false"}
-	cmd := exec.CommandContext(ctx, "git", append(fixed, args...)...)
-	cmd.Dir = dir
-	// A parent that was itself started by git has told where another repository is.
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
-		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains(repositoryVariables, name)
-	})
-	// No command that a remote names may be started to fetch what is missing. Only
-	// newer versions of git know the first of the two.
-	cmd.Env = append(cmd.Env, "GIT_NO_LAZY_FETCH=1", "GIT_ALLOW_PROTOCOL=none", "GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0")
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
+	out, err := newRunner(dir, os.Getenv).run(ctx, args...)
 	if err != nil {
 		return "", err
 	}
-	id := strings.TrimSpace(string(out))
+	id := strings.TrimSpace(out)
 	if !commitID.MatchString(id) {
 		return "", fmt.Errorf("git printed no commit")
 	}

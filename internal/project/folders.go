@@ -1,7 +1,6 @@
-// Package project finds out about the folder that a thread works in: which
-// folders belong to its project, and what in it has not been pushed yet. It
-// reads files and runs git; it knows neither threads nor settings, and keeps no
-// state. Its functions are safe for concurrent use.
+// Package project finds out which folders belong to the project that a thread
+// works in. It reads the file system; it knows neither threads nor settings, and
+// keeps no state. Its functions are safe for concurrent use.
 package project
 
 import (

@@ -1,4 +1,4 @@
-package project
+package git
 
 import (
 	"context"
@@ -11,26 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
-
-func TestFolders(t *testing.T) {
-	dir := t.TempDir()
-	deep := filepath.Join(dir, "a", "b")
-	if err := os.MkdirAll(deep, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{deep}, Folders(deep+"/")); diff != "" {
-		t.Error("without a repository", diff)
-	}
-	if err := os.WriteFile(filepath.Join(dir, ".git"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{dir, filepath.Join(dir, "a"), deep}, Folders(deep)); diff != "" {
-		t.Error("in a worktree", diff)
-	}
-	if got := Folders(""); got != nil {
-		t.Error(got)
-	}
-}
 
 // repo is a repository with a remote, to be driven by git.
 type repo struct {
@@ -162,7 +142,7 @@ func TestDiffToRemoteRefuses(t *testing.T) {
 		t.Error("nothing pushed", d, err)
 	}
 	r.git("push", "-q", "origin", "main")
-	r.write("large.txt", strings.Repeat("0123456789abcde\n", maxDiffBytes/16+1))
+	r.write("large.txt", strings.Repeat("0123456789abcde\n", maxOutput/16+1))
 	if _, err := DiffToRemote(ctx, r.dir, os.Getenv); !errors.Is(err, errTooLarge) {
 		t.Error("too large", err)
 	}

@@ -1,25 +1,20 @@
-package project
+package git
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 )
 
 const (
-	// gitTimeout bounds all of a diff; a parent waits for it.
-	gitTimeout = 30 * time.Second
-	// maxDiffBytes bounds a diff: it goes out as one line, and parents read lines
-	// into memory.
-	maxDiffBytes = 32 << 20
+	// maxDiffWait bounds all of a diff; a parent waits for it.
+	maxDiffWait = 30 * time.Second
 	// maxBases is how many candidates for a base are weighed against each other.
 	maxBases = 50
 )
@@ -37,14 +32,12 @@ type Diff struct {
 // known to have; nothing is fetched. It fails where there is no repository, no
 // commit, no remote that has one, or no git.
 //
-// The programs that a repository's settings name for showing diffs and for
-// watching files are not run; its filters are, since without them files look
-// changed that are not. Git gets only what it needs of the environment that
-// getenv tells.
+// The programs that a repository's settings name for showing diffs are not run;
+// its filters are, since without them files look changed that are not.
 func DiffToRemote(ctx context.Context, cwd string, getenv func(string) string) (Diff, error) {
-	ctx, cancel := context.WithTimeout(ctx, gitTimeout)
+	ctx, cancel := context.WithTimeout(ctx, maxDiffWait)
 	defer cancel()
-	g := git{dir: cwd, env: gitEnv(getenv)}
+	g := newRunner(cwd, getenv)
 	top, err := g.run(ctx, "rev-parse", "--show-toplevel")
 	if err != nil {
 		return Diff{}, told(err, errNoRepository)
@@ -73,82 +66,9 @@ func DiffToRemote(ctx context.Context, cwd string, getenv func(string) string) (
 	return Diff{SHA: base, Text: text}, nil
 }
 
-// git runs git in one folder.
-type git struct {
-	dir string
-	env []string
-}
-
-// gitEnv is the environment that git needs to find its programs and settings.
-func gitEnv(getenv func(string) string) []string {
-	env := []string{"GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "LC_ALL=C"}
-	for _, name := range []string{"PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR", "USERPROFILE", "SystemRoot", "TEMP", "TMP"} {
-		if v := getenv(name); v != "" {
-			env = append(env, name+"="+v)
-		}
-	}
-	return env
-}
-
-// Reasons why there is no diff.
-var (
-	errNoRepository = errors.New("this is no folder of a git repository")
-	errNoCommit     = errors.New("the repository has no commit yet")
-	errNoRemote     = errors.New("no remote has a commit of this branch")
-	errTooLarge     = fmt.Errorf("the diff is larger than %d bytes", maxDiffBytes)
-)
-
-// told is the reason why git refused: one that git did not come to tell by its
-// exit code stays as it is.
-func told(err, reason error) error {
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) || errors.Is(err, fs.ErrNotExist) && !errors.Is(err, exec.ErrNotFound) {
-		return reason
-	}
-	return err
-}
-
-// run returns what git says on its standard output.
-func (g git) run(ctx context.Context, args ...string) (string, error) {
-	args = append([]string{"-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + os.DevNull, "-c", "core.quotePath=true"}, args...)
-	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Dir, cmd.Env = g.dir, g.env
-	// A child of git that outlives it must not be waited for.
-	cmd.WaitDelay = time.Second
-	var out, errs limited
-	out.left, errs.left = maxDiffBytes, 4<<10
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	switch {
-	case out.full:
-		return "", errTooLarge
-	case ctx.Err() != nil:
-		return "", ctx.Err()
-	case err != nil:
-		return "", fmt.Errorf("git: %w", err)
-	}
-	return out.buf.String(), nil
-}
-
-// limited keeps the first bytes of what is written to it.
-type limited struct {
-	buf  bytes.Buffer
-	left int
-	full bool
-}
-
-func (l *limited) Write(p []byte) (int, error) {
-	n := len(p)
-	if n > l.left {
-		p, l.full = p[:l.left], true
-	}
-	l.left -= len(p)
-	l.buf.Write(p)
-	return n, nil
-}
-
 // base is the newest commit below HEAD that a remote has. Where branches were
 // joined there are several; the one that leaves the least to tell counts.
-func (g git) base(ctx context.Context) (string, error) {
+func (g runner) base(ctx context.Context) (string, error) {
 	out, err := g.run(ctx, "rev-list", "--boundary", "HEAD", "--not", "--remotes")
 	if err != nil {
 		return "", told(err, errNoCommit)
@@ -185,7 +105,7 @@ func (g git) base(ctx context.Context) (string, error) {
 
 // copyIndex copies the index into a temporary file. remove takes the file away;
 // it is nil where err is not.
-func (g git) copyIndex(ctx context.Context) (path string, remove func(), err error) {
+func (g runner) copyIndex(ctx context.Context) (path string, remove func(), err error) {
 	out, err := g.run(ctx, "rev-parse", "--git-path", "index")
 	if err != nil {
 		return "", nil, err
