@@ -48,6 +48,7 @@ const (
 	ReasonRestrictionBroken = "restrictionUnreadable"
 	ReasonStorage           = "storageFailed"
 	ReasonLogin             = "loginFailed"
+	ReasonNoDiff            = "noDiff"
 )
 
 // Error is an error that the parent gets as the answer to a request.

@@ -84,6 +84,8 @@ func (r *runner) directive(ctx context.Context, i int, verb, rest string) error 
 		return r.restart()
 	case "write":
 		return r.writeLine(rest)
+	case "processes":
+		return r.processesLine(ctx, rest)
 	}
 	return fmt.Errorf("unknown directive %q", verb)
 }

@@ -1,0 +1,209 @@
+package rollout
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"app-server/protocol"
+)
+
+// Query says which threads to list, and in which order. Empty filters let all
+// through.
+type Query struct {
+	SortKey   protocol.ThreadSortKey // created_at where empty
+	Direction protocol.SortDirection // descending where empty
+	// Cursor is one that an earlier page gave, or empty.
+	Cursor string
+	// Limit is how many entries a page has at most; 0 for no limit.
+	Limit          int
+	ModelProviders []string
+	// SourceKinds are kinds as [Meta.SourceKind] gives them. Empty means those
+	// that a user talks to: cli and vscode.
+	SourceKinds []string
+	Cwds        []string
+	Archived    bool
+	// Search is looked for in names and previews, whatever the case.
+	Search string
+}
+
+// Entry is a thread of a list.
+type Entry struct {
+	Meta Meta // without Instructions and DynamicTools
+	Place
+	// Preview is the beginning of what the user said first, up to 4 KiB.
+	Preview string
+	Updated time.Time
+	Name    *string
+	Git     *protocol.GitInfo
+}
+
+// Page is a part of a list.
+type Page struct {
+	Entries []Entry
+	// Next continues the list, and is empty at its end. Back begins with this
+	// page's first entry in the other direction, and is empty for an empty page.
+	// Both name a place in the order, not a thread: threads that come or go
+	// meanwhile neither hide nor repeat others.
+	Next, Back string
+}
+
+// List lists the stored threads in which the user has said something. It
+// remembers what it has read, see the package comment: of a file it knows, only
+// the size and time are looked at. It fails with [ErrCursor] for a bad cursor.
+func (s *Store) List(ctx context.Context, q Query) (Page, error) {
+	if q.SortKey == "" {
+		q.SortKey = protocol.SortCreatedAt
+	}
+	var at *position
+	if q.Cursor != "" {
+		p, err := readCursor(q.Cursor)
+		if err != nil || p.key != q.SortKey {
+			return Page{}, ErrCursor
+		}
+		at = &p
+	}
+	heads, err := s.index.refresh(ctx, s, q.Archived)
+	if err != nil {
+		return Page{}, fmt.Errorf("rollout: list: %w", err)
+	}
+	found := s.filter(heads, &q)
+	up := q.Direction == protocol.SortAscending
+	slices.SortFunc(found, func(a, b Entry) int { return a.position(q.SortKey).compare(b.position(q.SortKey), up) })
+	if at != nil {
+		n, exact := slices.BinarySearchFunc(found, *at, func(e Entry, p position) int { return e.position(q.SortKey).compare(p, up) })
+		if exact && !at.inclusive {
+			n++
+		}
+		found = found[n:]
+	}
+	var page Page
+	if len(found) > 0 {
+		first := found[0].position(q.SortKey)
+		first.inclusive = true
+		page.Back = first.cursor()
+	}
+	if q.Limit > 0 && len(found) > q.Limit {
+		found = found[:q.Limit]
+		page.Next = found[q.Limit-1].position(q.SortKey).cursor()
+	}
+	page.Entries = found
+	return page, nil
+}
+
+// filter makes the entries that the query lets through.
+func (s *Store) filter(heads []*head, q *Query) []Entry {
+	kinds := q.SourceKinds
+	if len(kinds) == 0 {
+		kinds = []string{"cli", "vscode"}
+	}
+	names, metadata := s.names.load(), s.metadata.load()
+	term := strings.ToLower(q.Search)
+	has := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
+	var out []Entry
+	for _, h := range heads {
+		if h.ID == "" || !h.Spoken || !has(q.ModelProviders, h.Provider) || !has(q.Cwds, h.Cwd) || !slices.Contains(kinds, sourceKind(h.Source)) {
+			continue
+		}
+		name := names[h.ID].Name
+		if term != "" && !strings.Contains(strings.ToLower(h.Preview), term) &&
+			(name == nil || !strings.Contains(strings.ToLower(*name), term)) {
+			continue
+		}
+		e := h.entry(s.home, q.Archived)
+		e.Name = name
+		if g := metadata[h.ID].git(); g != nil {
+			e.Git = g
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// Thread is the thread as the wire shows it, not loaded and without turns.
+func (e *Entry) Thread() protocol.Thread {
+	t := threadOf(&e.Meta)
+	t.Preview, t.UpdatedAt, t.Path, t.GitInfo, t.Name = e.Preview, e.Updated.Unix(), &e.Path, e.Git, e.Name
+	return t
+}
+
+// Thread is the thread as the wire shows it, not loaded and without turns, name
+// and git facts that were set later: see [Store.Name] and [Store.Git].
+func (l *Log) Thread() protocol.Thread {
+	t := threadOf(&l.Meta)
+	t.Preview, t.UpdatedAt, t.Path = l.Preview, l.Updated.Unix(), &l.files[0]
+	return t
+}
+
+func threadOf(m *Meta) protocol.Thread {
+	t := protocol.Thread{
+		ID: m.ID, SessionID: m.ID, ModelProvider: m.ModelProvider, CreatedAt: m.Created.Unix(),
+		Status: protocol.ThreadStatus{Type: protocol.StatusNotLoaded}, Cwd: m.Cwd, CLIVersion: m.CLIVersion,
+		Source: m.SourceKind(), AgentNickname: m.AgentNickname, AgentRole: m.AgentRole, GitInfo: m.Git,
+		Turns: []protocol.Turn{},
+	}
+	if m.ForkedFrom != "" {
+		t.ForkedFromID = &m.ForkedFrom
+	}
+	return t
+}
+
+// position is a place in the order of a list. Two threads never have the same.
+type position struct {
+	key       protocol.ThreadSortKey
+	at        int64 // Unix milliseconds of creation, or nanoseconds of the last write
+	id        string
+	inclusive bool // a cursor that begins with the thread it names
+}
+
+func (e *Entry) position(key protocol.ThreadSortKey) position {
+	if key == protocol.SortUpdatedAt {
+		return position{key: key, at: e.Updated.UnixNano(), id: e.Meta.ID}
+	}
+	return position{key: key, at: e.Meta.Created.UnixMilli(), id: e.Meta.ID}
+}
+
+// compare orders positions, ascending where up is set.
+func (p position) compare(q position, up bool) int {
+	c := strings.Compare(p.id, q.id)
+	if p.at != q.at {
+		c = 1
+		if p.at < q.at {
+			c = -1
+		}
+	}
+	if !up {
+		c = -c
+	}
+	return c
+}
+
+func (p position) cursor() string {
+	from := "after"
+	if p.inclusive {
+		from = "at"
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte(strings.Join([]string{string(p.key), from, strconv.FormatInt(p.at, 10), p.id}, "|")))
+}
+
+func readCursor(cursor string) (position, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return position{}, ErrCursor
+	}
+	f := strings.Split(string(raw), "|")
+	if len(f) != 4 || f[1] != "at" && f[1] != "after" {
+		return position{}, ErrCursor
+	}
+	at, err := strconv.ParseInt(f[2], 10, 64)
+	if err != nil || uuid.Validate(f[3]) != nil {
+		return position{}, ErrCursor
+	}
+	return position{protocol.ThreadSortKey(f[0]), at, f[3], f[1] == "at"}, nil
+}

@@ -1,0 +1,167 @@
+package rollout
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"app-server/protocol"
+)
+
+// Meta is what a thread's first line tells of it: what was fixed when it began.
+type Meta struct {
+	// ID is the thread's id, a UUID in its usual form.
+	ID string
+	// ForkedFrom is the id of the thread that this one was copied from, or empty.
+	ForkedFrom string
+	// Created is when the thread began. Its local time names the file.
+	Created       time.Time
+	Cwd           string
+	Originator    string
+	CLIVersion    string
+	ModelProvider string
+	// Source is what kind of program began the thread; nil is told as
+	// [protocol.SourceAppServer].
+	Source jsontext.Value
+	// Instructions are the base instructions; nil where the file has none.
+	Instructions *string
+	// DynamicTools is the list of the parent's tools as it was given, or nil.
+	DynamicTools jsontext.Value
+	// Git is the state of the repository when the thread began, or nil.
+	Git                      *protocol.GitInfo
+	AgentNickname, AgentRole *string
+}
+
+// sessionMeta is a session_meta payload.
+type sessionMeta struct {
+	ID           string         `json:"id"`
+	ForkedFromID string         `json:"forked_from_id,omitzero"`
+	Timestamp    string         `json:"timestamp"`
+	Cwd          string         `json:"cwd"`
+	Originator   string         `json:"originator"`
+	CLIVersion   string         `json:"cli_version"`
+	Source       jsontext.Value `json:"source,omitzero"`
+	Nickname     *string        `json:"agent_nickname,omitzero"`
+	Role         *string        `json:"agent_role,omitzero"`
+	Provider     *string        `json:"model_provider,omitzero"`
+	Instructions *instructions  `json:"base_instructions,omitzero"`
+	DynamicTools jsontext.Value `json:"dynamic_tools,omitzero"`
+	Git          *gitMeta       `json:"git,omitzero"`
+	// Base is what the lines of the file go on from, where they are not all.
+	Base *historyBase `json:"history_base,omitzero"`
+}
+
+// historyBase names the first lines of another file of the reference 0.169.0.
+type historyBase struct {
+	// ID is the last one in the file's name: of a thread, or of a later file of it.
+	ID    string `json:"thread_id"`
+	Lines int64  `json:"end_ordinal_exclusive"`
+}
+
+type instructions struct {
+	Text string `json:"text"`
+}
+
+type gitMeta struct {
+	Commit *string `json:"commit_hash,omitzero"`
+	Branch *string `json:"branch,omitzero"`
+	URL    *string `json:"repository_url,omitzero"`
+}
+
+// timeLayout is the form of all times in a file: UTC, milliseconds.
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+func (m *Meta) payload() *sessionMeta {
+	p := &sessionMeta{
+		ID: m.ID, ForkedFromID: m.ForkedFrom, Timestamp: m.Created.UTC().Format(timeLayout), Cwd: m.Cwd,
+		Originator: m.Originator, CLIVersion: m.CLIVersion, Source: m.Source, Nickname: m.AgentNickname,
+		Role: m.AgentRole, Provider: &m.ModelProvider, DynamicTools: m.DynamicTools,
+	}
+	if len(p.Source) == 0 {
+		p.Source = jsontext.Value(`"` + protocol.SourceAppServer + `"`)
+	}
+	if m.Instructions != nil {
+		p.Instructions = &instructions{*m.Instructions}
+	}
+	if g := m.Git; g != nil {
+		p.Git = &gitMeta{Commit: g.SHA, Branch: g.Branch, URL: g.OriginURL}
+	}
+	return p
+}
+
+// readMeta reads a session_meta payload.
+func readMeta(raw jsontext.Value) (Meta, *sessionMeta, error) {
+	var p sessionMeta
+	if err := json.Unmarshal(raw, &p, lenient); err != nil {
+		return Meta{}, nil, err
+	}
+	m := Meta{
+		ID: p.ID, ForkedFrom: p.ForkedFromID, Created: readTime(p.Timestamp), Cwd: p.Cwd, Originator: p.Originator,
+		CLIVersion: p.CLIVersion, Source: p.Source, AgentNickname: p.Nickname, AgentRole: p.Role,
+		DynamicTools: p.DynamicTools,
+	}
+	if p.Provider != nil {
+		m.ModelProvider = *p.Provider
+	}
+	if p.Instructions != nil {
+		m.Instructions = &p.Instructions.Text
+	}
+	m.Git = p.Git.info()
+	return m, &p, nil
+}
+
+func (g *gitMeta) info() *protocol.GitInfo {
+	if g == nil {
+		return nil
+	}
+	return &protocol.GitInfo{SHA: g.Commit, Branch: g.Branch, OriginURL: g.URL}
+}
+
+// readTime reads a time of a file; the zero time where it is none.
+func readTime(s string) time.Time {
+	t, _ := time.Parse(time.RFC3339Nano, s)
+	return t
+}
+
+// SourceKind is the kind of a thread's source, as thread/list filters by it.
+func (m *Meta) SourceKind() string { return sourceKind(m.Source) }
+
+// sourceKind reads a source: a text, or an object for the threads that another
+// thread has begun.
+func sourceKind(raw jsontext.Value) string {
+	switch raw.Kind() {
+	case '"':
+		var s string
+		if json.Unmarshal(raw, &s) != nil {
+			return "unknown"
+		}
+		switch s {
+		case "cli", "vscode", "exec":
+			return s
+		case "mcp", "appServer":
+			return "appServer"
+		}
+	case '{':
+		var o struct {
+			Subagent jsontext.Value `json:"subagent"`
+		}
+		if json.Unmarshal(raw, &o, lenient) != nil || len(o.Subagent) == 0 {
+			return "unknown"
+		}
+		switch string(o.Subagent) {
+		case `"review"`:
+			return "subAgentReview"
+		case `"compact"`:
+			return "subAgentCompact"
+		}
+		var spawn struct {
+			Spawn jsontext.Value `json:"thread_spawn"`
+		}
+		if json.Unmarshal(o.Subagent, &spawn, lenient) == nil && len(spawn.Spawn) > 0 {
+			return "subAgentThreadSpawn"
+		}
+		return "subAgentOther"
+	}
+	return "unknown"
+}

@@ -1,0 +1,146 @@
+package rollout
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"app-server/protocol"
+)
+
+// notes is an append-only file of facts about threads, one JSON object a line,
+// of which the last one about a thread counts.
+type notes struct {
+	path string
+
+	mu   sync.Mutex
+	seen os.FileInfo
+	last map[string]note
+}
+
+// load returns what each thread's last note says. The map is not changed later.
+func (n *notes) load() map[string]note {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f, err := os.Open(n.path)
+	if err != nil {
+		n.seen, n.last = nil, nil
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return n.last
+	}
+	if n.seen != nil && os.SameFile(n.seen, info) && n.seen.Size() == info.Size() && n.seen.ModTime().Equal(info.ModTime()) {
+		return n.last
+	}
+	last := map[string]note{}
+	sc := newScanner(f, 0)
+	for {
+		err := sc.next()
+		if err != nil {
+			if err != io.EOF {
+				return n.last
+			}
+			break
+		}
+		if v, ok := readNote(sc.data); ok {
+			last[v.ID] = v
+		}
+	}
+	n.seen, n.last = info, last
+	return last
+}
+
+// note is a line of session_index.jsonl or app_server_metadata.jsonl.
+type note struct {
+	ID      string    `json:"id"`
+	Name    *string   `json:"thread_name,omitzero"`
+	Git     *noteGit  `json:"git,omitzero"`
+	Updated time.Time `json:"updated_at"`
+}
+
+type noteGit struct {
+	SHA       *string `json:"sha"`
+	Branch    *string `json:"branch"`
+	OriginURL *string `json:"originUrl"`
+}
+
+func readNote(data []byte) (note, bool) {
+	var n note
+	if len(data) == 0 || json.Unmarshal(data, &n, lenient) != nil || n.ID == "" {
+		return note{}, false
+	}
+	return n, true
+}
+
+// add appends a note, in one write. Whole lines of several servers do not mix;
+// what another one left torn ends before it.
+func (n *notes) add(v note) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	v.Updated = time.Now().UTC()
+	b := bytes.NewBuffer(nil)
+	if err := json.MarshalWrite(b, v, lenient); err != nil {
+		return err
+	}
+	b.WriteByte('\n')
+	if err := os.MkdirAll(filepath.Dir(n.path), 0o700); err != nil {
+		return err
+	}
+	// The reference 0.169.0 takes the same lock for session_index.jsonl.
+	defer waitForLock(n.path + ".lock")()
+	f, err := os.OpenFile(n.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	data := b.Bytes()
+	if size, err := f.Seek(0, io.SeekEnd); err == nil && size > 0 {
+		last := make([]byte, 1)
+		if _, err := f.ReadAt(last, size-1); err == nil && last[0] != '\n' {
+			data = append([]byte{'\n'}, data...)
+		}
+	}
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// SetName names a thread, where the reference looks for names. The name is
+// taken as it is.
+func (s *Store) SetName(id, name string) error {
+	if err := s.names.add(note{ID: id, Name: &name}); err != nil {
+		return fmt.Errorf("rollout: name: %w", err)
+	}
+	return nil
+}
+
+// Name returns a thread's name, or nil.
+func (s *Store) Name(id string) *string { return s.names.load()[id].Name }
+
+// SetGit replaces what is known of the repository of a thread.
+func (s *Store) SetGit(id string, git protocol.GitInfo) error {
+	if err := s.metadata.add(note{ID: id, Git: &noteGit{git.SHA, git.Branch, git.OriginURL}}); err != nil {
+		return fmt.Errorf("rollout: git facts: %w", err)
+	}
+	return nil
+}
+
+// Git returns what was set with SetGit, or nil; then what [Meta] says holds.
+func (s *Store) Git(id string) *protocol.GitInfo { return s.metadata.load()[id].git() }
+
+func (n note) git() *protocol.GitInfo {
+	if n.Git == nil {
+		return nil
+	}
+	return &protocol.GitInfo{SHA: n.Git.SHA, Branch: n.Git.Branch, OriginURL: n.Git.OriginURL}
+}

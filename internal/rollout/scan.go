@@ -1,0 +1,173 @@
+package rollout
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxLine bounds the memory for one line, in bytes: as long as the longest
+// message that a parent may send. A longer one is passed over.
+const maxLine = 128 << 20
+
+// span is a part of a file.
+type span struct {
+	file     int // index into Log.files
+	off, end int64
+}
+
+// scanner reads the lines of a part of a file one by one.
+type scanner struct {
+	r   *bufio.Reader
+	p   parser
+	buf []byte // a line that is longer than the reader's buffer
+	// off and end are where the line that was read last is; data is the line
+	// without its newline, valid until the next call.
+	off, end int64
+	data     []byte
+	// whole says that the line ended with a newline.
+	whole bool
+}
+
+func newScanner(r io.Reader, off int64) *scanner {
+	return &scanner{r: bufio.NewReaderSize(r, 64<<10), off: off, end: off}
+}
+
+// next reads a line, the last one without its newline too. It returns io.EOF at
+// the end.
+func (s *scanner) next() error {
+	s.off = s.end
+	s.buf = s.buf[:0]
+	tooLong := false
+	for {
+		part, err := s.r.ReadSlice('\n')
+		s.end += int64(len(part))
+		switch {
+		case err == nil, err == io.EOF:
+			if err == io.EOF && s.end == s.off {
+				return io.EOF
+			}
+			s.whole = err == nil
+			if len(s.buf) > 0 || tooLong {
+				part = append(s.buf, part...)
+				s.buf = part
+			}
+			if tooLong {
+				part = nil
+			}
+			s.data = bytes.TrimRight(part, "\r\n")
+			return nil
+		case errors.Is(err, bufio.ErrBufferFull):
+			if tooLong = tooLong || len(s.buf)+len(part) > maxLine; tooLong {
+				s.buf = s.buf[:0]
+				continue
+			}
+			s.buf = append(s.buf, part...)
+		default:
+			return err
+		}
+	}
+}
+
+// parse reads the line as JSON.
+func (s *scanner) parse() (parsed, bool) { return s.p.parse(s.data) }
+
+// walk calls each for all lines of spans that are JSON objects, until it
+// returns an error.
+func walk(ctx context.Context, files []string, spans []span, each func(s *scanner, l *parsed) error) error {
+	var src *source
+	open := -1
+	defer func() {
+		if src != nil {
+			src.close()
+		}
+	}()
+	for _, sp := range spans {
+		if sp.file != open {
+			if src != nil {
+				src.close()
+			}
+			var err error
+			if src, err = openSource(files[sp.file]); err != nil {
+				return fmt.Errorf("rollout: read: %w", err)
+			}
+			open = sp.file
+		}
+		r, err := src.from(sp.off)
+		if err != nil {
+			return fmt.Errorf("rollout: read: %w", err)
+		}
+		if err := walkLines(ctx, newScanner(io.LimitReader(r, sp.end-sp.off), sp.off), each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func walkLines(ctx context.Context, s *scanner, each func(s *scanner, l *parsed) error) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := s.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("rollout: read: %w", err)
+		}
+		l, ok := s.parse()
+		if !ok {
+			continue
+		}
+		if err := each(s, &l); err != nil {
+			return err
+		}
+	}
+}
+
+// member returns a member of an object without looking at those behind it; nil
+// where it is not there. The object is known to be good JSON.
+func member(object jsontext.Value, name string) jsontext.Value {
+	if object.Kind() != '{' {
+		return nil
+	}
+	d := jsontext.NewDecoder(bytes.NewBuffer(object), lenient)
+	if _, err := d.ReadToken(); err != nil {
+		return nil
+	}
+	for d.PeekKind() == '"' {
+		n, err := d.ReadValue()
+		if err != nil {
+			return nil
+		}
+		found := len(n) == len(name)+2 && string(n[1:len(n)-1]) == name
+		v, err := d.ReadValue()
+		if err != nil {
+			return nil
+		}
+		if found {
+			end := d.InputOffset()
+			return object[end-int64(len(v)) : end]
+		}
+	}
+	return nil
+}
+
+// memberText is a member that is a text; empty where it is none.
+func memberText(object jsontext.Value, name string) string {
+	v := member(object, name)
+	if v.Kind() != '"' {
+		return ""
+	}
+	b, err := jsontext.AppendUnquote(nil, v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}

@@ -1,0 +1,292 @@
+package rollout
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"app-server/protocol"
+)
+
+func TestSecondWriterGetsErrInUse(t *testing.T) {
+	s := New(t.TempDir())
+	m, other := newMeta(t), newMeta(t)
+	w := create(t, s, m)
+	_, records := turnOf(1)
+	put(t, w, records...)
+	if _, _, err := s.Continue(t.Context(), m.ID); !errors.Is(err, ErrInUse) {
+		t.Errorf("continue: %v", err)
+	}
+	if _, _, err := New(s.home).Continue(t.Context(), m.ID); !errors.Is(err, ErrInUse) {
+		t.Errorf("continue by another store: %v", err)
+	}
+	if _, err := s.Archive(m.ID); !errors.Is(err, ErrInUse) {
+		t.Errorf("archive: %v", err)
+	}
+	put(t, create(t, s, other), records...)
+	readBack(t, s, m.ID)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, _, err := s.Continue(t.Context(), m.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+}
+
+func TestClosedWriter(t *testing.T) {
+	s := New(t.TempDir())
+	m := newMeta(t)
+	w := create(t, s, m)
+	if err := errors.Join(w.Close(), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Append(RolledBack(1)); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("append: %v", err)
+	}
+	if _, err := s.Find(m.ID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a thread without a record left a file: %v", err)
+	}
+}
+
+// TestTornEnd cuts a file at every byte of its last lines and continues it.
+func TestTornEnd(t *testing.T) {
+	s := New(t.TempDir())
+	m := newMeta(t)
+	w := create(t, s, m)
+	_, records := turnOf(1)
+	put(t, w, records...)
+	w.Close()
+	whole, err := os.ReadFile(w.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.SplitAfter(whole, []byte{'\n'})
+	kept := len(whole) - len(lines[len(lines)-2]) - len(lines[len(lines)-3])
+	next, more := turnOf(2)
+	for end := kept; end <= len(whole); end++ {
+		if err := os.WriteFile(w.Path(), whole[:end], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		start := bytes.LastIndexByte(whole[:end], '\n') + 1
+		torn := int64(end - start)
+		if end < len(whole) && whole[end] == '\n' {
+			torn = 0 // only the newline is missing
+			start = end
+		}
+		c, l, err := s.Continue(t.Context(), m.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Torn != torn {
+			t.Errorf("cut at %d: torn %d, want %d", end, l.Torn, torn)
+		}
+		put(t, c, more...)
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(w.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.HasPrefix(got, whole[:start]) {
+			t.Fatalf("cut at %d: what was whole is not kept", end)
+		}
+		l = readBack(t, s, m.ID)
+		if l.Unreadable > 0 || l.Torn > 0 {
+			t.Errorf("cut at %d: unreadable %d, torn %d", end, l.Unreadable, l.Torn)
+		}
+		if diff := cmp.Diff(asJSON(t, next), asJSON(t, allTurns(t, l)[1])); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+}
+
+// TestDamage puts rubbish in the middle of a file.
+func TestDamage(t *testing.T) {
+	s := New(t.TempDir())
+	m := newMeta(t)
+	w := create(t, s, m)
+	first, records := turnOf(1)
+	put(t, w, records...)
+	w.Close()
+	f, err := os.OpenFile(w.Path(), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rubbish := "\n{\"timestamp\":\"20\n" + strings.Repeat("\x00", 5000) + "\n[1]\n{}\n{\"type\":\"event_msg\"}\n" +
+		`{"type":"event_msg","payload":[]}` + "\n" + `{"type":"response_item","payload":7}` + "\n" + `{"type":"new_line","payload":{}}` + "\n" +
+		strings.Repeat("{", 100_000) + "\n"
+	if _, err := f.WriteString(rubbish); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	c, l, err := s.Continue(t.Context(), m.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Unreadable != 4 || l.Torn != 0 {
+		t.Errorf("unreadable %d, torn %d", l.Unreadable, l.Torn)
+	}
+	second, records := turnOf(2)
+	put(t, c, records...)
+	c.Close()
+	if diff := cmp.Diff(asJSON(t, []protocol.Turn{first, second}), asJSON(t, allTurns(t, readBack(t, s, m.ID)))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestFailingDiskComesBack makes the folder of the day impossible, then possible.
+func TestFailingDiskComesBack(t *testing.T) {
+	s := New(t.TempDir())
+	block := filepath.Join(s.home, sessionsDir)
+	if err := os.WriteFile(block, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := newMeta(t)
+	w := create(t, s, m)
+	want, records := turnOf(1)
+	var failed *WriteError
+	for i, r := range records {
+		err := w.Append(r)
+		if !errors.As(err, &failed) || failed.Repeated != (i > 0) || failed.GaveUp {
+			t.Fatalf("append %d: %v", i, err)
+		}
+	}
+	if err := os.Remove(block); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Append(Named("x")); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(asJSON(t, []protocol.Turn{want}), asJSON(t, allTurns(t, readBack(t, s, m.ID)))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestGivesUp(t *testing.T) {
+	s := New(t.TempDir())
+	block := filepath.Join(s.home, sessionsDir)
+	if err := os.WriteFile(block, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := create(t, s, newMeta(t))
+	big := ResponseItem(message("user", strings.Repeat("x", maxBacklog/4)))
+	var seen []WriteError
+	for range 7 {
+		var e *WriteError
+		if err := w.Append(big); !errors.As(err, &e) {
+			t.Fatal(err)
+		}
+		seen = append(seen, WriteError{Repeated: e.Repeated, GaveUp: e.GaveUp})
+	}
+	want := []WriteError{{}, {Repeated: true}, {Repeated: true}, {GaveUp: true}, {Repeated: true, GaveUp: true}, {Repeated: true, GaveUp: true}, {Repeated: true, GaveUp: true}}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Error(diff)
+	}
+	if w.backlog.Cap() > 0 {
+		t.Error("what was dropped is still held")
+	}
+}
+
+func TestBadRecordKeepsNothing(t *testing.T) {
+	s := New(t.TempDir())
+	m := newMeta(t)
+	w := create(t, s, m)
+	_, records := turnOf(1)
+	put(t, w, records...)
+	size := fileSize(t, w.Path())
+	var failed *WriteError
+	if err := w.Append(Named("x"), ResponseItem([]byte("{"))); err == nil || errors.As(err, &failed) {
+		t.Errorf("append: %v", err)
+	}
+	if got := fileSize(t, w.Path()); got != size {
+		t.Errorf("size %d, was %d", got, size)
+	}
+}
+
+func fileSize(t testing.TB, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+// TestAppendTogether appends by many goroutines; each record is one whole line.
+func TestAppendTogether(t *testing.T) {
+	s := New(t.TempDir())
+	m := newMeta(t)
+	w := create(t, s, m)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				if err := w.Append(ResponseItem(message("user", strings.Repeat("word ", 50)))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Go(func() { // readers meet any state of the file
+		for range 20 {
+			if _, err := s.Read(t.Context(), m.ID); err != nil && !errors.Is(err, ErrNotFound) {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Wait()
+	if got := len(historyTexts(t, readBack(t, s, m.ID))); got != 400 {
+		t.Errorf("%d items", got)
+	}
+}
+
+// TestBackgroundSync waits for the sync that follows a write, and for its
+// goroutine to end.
+func TestBackgroundSync(t *testing.T) {
+	s := New(t.TempDir())
+	w := create(t, s, newMeta(t))
+	put(t, w, Named("x"))
+	deadline := time.Now().Add(10 * time.Second)
+	for state := (struct{ dirty, syncing bool }{true, true}); state.dirty || state.syncing; {
+		if time.Now().After(deadline) {
+			t.Fatalf("state %+v", state)
+		}
+		time.Sleep(10 * time.Millisecond) // a real disk has no fake clock
+		w.mu.Lock()
+		state.dirty, state.syncing = w.dirty, w.syncing
+		w.mu.Unlock()
+	}
+	w.wg.Wait()
+	put(t, w, Named("y"))
+	if !w.syncing {
+		t.Error("a later write is not synced")
+	}
+}
+
+// TestNewlinesInRawItems keeps a raw item with newlines on one line.
+func TestNewlinesInRawItems(t *testing.T) {
+	s := New(t.TempDir())
+	m := newMeta(t)
+	w := create(t, s, m)
+	put(t, w, ResponseItem([]byte("{\n \"type\": \"message\",\n \"role\": \"user\", \"content\": [{\"type\": \"input_text\", \"text\": \"a\\nb\"}]\n}\n")))
+	if diff := cmp.Diff([]string{"a\nb"}, historyTexts(t, readBack(t, s, m.ID))); diff != "" {
+		t.Error(diff)
+	}
+	data, err := os.ReadFile(w.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(data, []byte{'\n'}); n != 2 {
+		t.Errorf("%d lines", n)
+	}
+}
