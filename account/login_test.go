@@ -169,7 +169,7 @@ func TestManagedLoginUnstorable(t *testing.T) {
 	}
 }
 
-type unsavable struct{ oauth.Store }
+type unsavable struct{ store }
 
 func (unsavable) Save(context.Context, *oauth.Auth) error { return fmt.Errorf("disk full") }
 

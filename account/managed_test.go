@@ -119,7 +119,7 @@ func TestManagedUnsaved(t *testing.T) {
 }
 
 // brokenStore cannot be written.
-type brokenStore struct{ oauth.Store }
+type brokenStore struct{ store }
 
 func (brokenStore) Replace(context.Context, protocol.Secret, *oauth.Auth, func() bool) error {
 	return os.ErrPermission
@@ -364,7 +364,7 @@ func TestManagedLockHeld(t *testing.T) {
 // force removes and revokes them, too.
 func TestManagedLogoutAtTheLastMoment(t *testing.T) {
 	b := managedBed(t, Policy{})
-	late := &lateStore{Store: b.Manager.store, stored: make(chan struct{}), goOn: make(chan struct{})}
+	late := &lateStore{store: b.Manager.store, stored: make(chan struct{}), goOn: make(chan struct{})}
 	b.Manager.store = late
 	w := b.wait(t.Context(), b.Snapshot().Generation)
 	<-late.stored
@@ -385,12 +385,12 @@ func TestManagedLogoutAtTheLastMoment(t *testing.T) {
 
 // lateStore says that it has stored something, and returns later.
 type lateStore struct {
-	oauth.Store
+	store
 	stored, goOn chan struct{}
 }
 
 func (s *lateStore) Replace(ctx context.Context, used protocol.Secret, a *oauth.Auth, keep func() bool) error {
-	err := s.Store.Replace(ctx, used, a, keep)
+	err := s.store.Replace(ctx, used, a, keep)
 	close(s.stored)
 	<-s.goOn
 	return err

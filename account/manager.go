@@ -29,6 +29,15 @@ type Notifier interface {
 	Notify(ctx context.Context, method string, params any) error
 }
 
+// store is where a sign-in is kept; an oauth.Store.
+type store interface {
+	Load() (*oauth.Auth, error)
+	Save(ctx context.Context, a *oauth.Auth) error
+	Replace(ctx context.Context, used protocol.Secret, a *oauth.Auth, keep func() bool) error
+	Remove(ctx context.Context) error
+	LockRefresh(ctx context.Context) (release func(), err error)
+}
+
 // Options are what a Manager needs. Home, Ask and
 // Notify are required.
 type Options struct {
@@ -119,7 +128,7 @@ type Manager struct {
 
 	// store is nil where cli_auth_credentials_store could not be understood;
 	// then storeErr says so.
-	store    oauth.Store
+	store    store
 	storeErr error
 
 	// life ends with Close. Notifications and all of work run under it.
@@ -157,7 +166,11 @@ func NewManager(o Options) *Manager {
 	}
 	m := &Manager{policy: o.Policy, ask: o.Ask, notify: o.Notify, provider: o.Provider, log: o.Log}
 	m.life, m.end = context.WithCancel(context.Background())
-	m.store, m.storeErr = oauth.OpenStore(oauth.StoreOptions{Kind: o.Policy.Store, Home: o.Home, Keyring: o.Keyring, Log: o.Log})
+	if st, err := oauth.OpenStore(oauth.StoreOptions{Kind: o.Policy.Store, Home: o.Home, Keyring: o.Keyring, Log: o.Log}); err == nil {
+		m.store = st
+	} else {
+		m.storeErr = err
+	}
 	s, err := m.stored()
 	if err != nil {
 		m.log.Warn("the stored sign-in is not used", zap.Error(err))

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/net/netutil"
 	"golang.org/x/oauth2"
 
@@ -218,7 +219,7 @@ func (b *BrowserLogin) showSuccess(w http.ResponseWriter) {
 func (b *BrowserLogin) callback(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(b.state.Reveal())) != 1 {
-		b.client.log.Debug("callback refused", zapReason("state"))
+		b.client.log.Debug("callback refused", zap.String("reason", "state"))
 		show(w, http.StatusBadRequest, pageText{Title: "Sign-in not accepted", Text: "This page does not belong to the sign-in under way. Go back to the application and start again."})
 		return
 	}

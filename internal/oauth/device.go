@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"go.uber.org/zap"
 
 	"app-server/internal/redact"
 	"app-server/protocol"
@@ -116,7 +117,7 @@ func (d *DeviceLogin) Wait(ctx context.Context) (Tokens, error) {
 			if faults++; faults >= pollFaults {
 				return Tokens{}, err
 			}
-			d.client.log.Debug("question for the device code came to nothing", zapReason(err.Error()))
+			d.client.log.Debug("question for the device code came to nothing", zap.Error(err))
 		}
 		timer := time.NewTimer(pause)
 		select {

@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,8 +9,6 @@ import (
 
 	"github.com/zalando/go-keyring"
 	"go.uber.org/zap"
-
-	"app-server/protocol"
 )
 
 // keyringService is the name under which the reference keeps its entries.
@@ -53,16 +50,16 @@ func (systemKeyring) Set(service, user, secret string) error {
 }
 func (systemKeyring) Delete(service, user string) error { return keyring.Delete(service, user) }
 
-// keyringStore keeps the content of auth.json as one entry of the keyring. One
-// home is one entry.
-type keyringStore struct {
-	homeLocks
+// ringPlace keeps the content of auth.json as one entry of a keyring. One home is
+// one entry.
+type ringPlace struct {
+	home string
 	ring Keyring
 }
 
 // user names the home as the reference does.
-func (s *keyringStore) user() string {
-	home := s.home
+func (p *ringPlace) user() string {
+	home := p.home
 	if real, err := filepath.EvalSymlinks(home); err == nil {
 		home = real
 	}
@@ -72,7 +69,7 @@ func (s *keyringStore) user() string {
 
 // call runs f, but not for longer than keyringTime: then it is left behind, and
 // ends when the keyring answers.
-func (s *keyringStore) call(f func() error) error {
+func (p *ringPlace) call(f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
 	timer := time.NewTimer(keyringTime)
@@ -88,11 +85,11 @@ func (s *keyringStore) call(f func() error) error {
 	}
 }
 
-// Load implements Store.
-func (s *keyringStore) Load() (*Auth, error) {
+// load implements place.
+func (p *ringPlace) load() (*Auth, error) {
 	got := make(chan string, 1)
-	err := s.call(func() error {
-		text, err := s.ring.Get(keyringService, s.user())
+	err := p.call(func() error {
+		text, err := p.ring.Get(keyringService, p.user())
 		got <- text
 		return err
 	})
@@ -109,100 +106,58 @@ func (s *keyringStore) Load() (*Auth, error) {
 	return a, nil
 }
 
-// Save implements Store.
-func (s *keyringStore) Save(ctx context.Context, a *Auth) error {
+// save implements place.
+func (p *ringPlace) save(a *Auth) error {
 	raw, err := a.encode()
 	if err != nil {
 		return err
 	}
-	return s.changing(ctx, func() error { return s.set(raw) })
+	return p.call(func() error { return p.ring.Set(keyringService, p.user(), string(raw)) })
 }
 
-func (s *keyringStore) set(raw []byte) error {
-	return s.call(func() error { return s.ring.Set(keyringService, s.user(), string(raw)) })
-}
-
-// Replace implements Store.
-func (s *keyringStore) Replace(ctx context.Context, used protocol.Secret, a *Auth, keep func() bool) error {
-	raw, err := a.encode()
-	if err != nil {
-		return err
-	}
-	return s.changing(ctx, func() error {
-		now, err := s.Load()
-		if err != nil {
-			return err
-		}
-		if !now.holds(used) || !keep() {
-			return ErrChanged
-		}
-		return s.set(raw)
-	})
-}
-
-// Remove implements Store.
-func (s *keyringStore) Remove(ctx context.Context) error {
-	return s.changing(ctx, s.remove)
-}
-
-func (s *keyringStore) remove() error {
-	err := s.call(func() error { return s.ring.Delete(keyringService, s.user()) })
+// remove implements place.
+func (p *ringPlace) remove() error {
+	err := p.call(func() error { return p.ring.Delete(keyringService, p.user()) })
 	if errors.Is(err, ErrNoEntry) {
 		return nil
 	}
 	return err
 }
 
-// autoStore is the keyring where there is one, and auth.json where not. What is
-// in the keyring wins; a save into it removes the file.
-type autoStore struct {
-	*keyringStore
-	file *fileStore
+// autoPlace is the keyring where there is one, and auth.json where not. What is
+// in the keyring wins.
+type autoPlace struct {
+	ring *ringPlace
+	file *filePlace
 	log  *zap.Logger
 }
 
-// place is the store that a sign-in is in now; the file where it is in none.
-func (s *autoStore) place() (Store, *Auth, error) {
-	a, err := s.keyringStore.Load()
+// load implements place.
+func (p *autoPlace) load() (*Auth, error) {
+	a, err := p.ring.load()
 	if a != nil {
-		return s.keyringStore, a, nil
+		return a, nil
 	}
 	if err != nil {
-		s.log.Debug("the keyring is not used, auth.json is", zap.Error(err))
+		p.log.Debug("the keyring is not used, auth.json is", zap.Error(err))
 	}
-	a, err = s.file.Load()
-	return s.file, a, err
+	return p.file.load()
 }
 
-// Load implements Store.
-func (s *autoStore) Load() (*Auth, error) {
-	_, a, err := s.place()
-	return a, err
-}
-
-// Save implements Store.
-func (s *autoStore) Save(ctx context.Context, a *Auth) error {
-	if err := s.keyringStore.Save(ctx, a); err != nil {
-		s.log.Info("the sign-in is kept in auth.json", zap.NamedError("why", err))
-		return s.file.Save(ctx, a)
+// save implements place. What goes into the keyring leaves no file behind.
+func (p *autoPlace) save(a *Auth) error {
+	if err := p.ring.save(a); err != nil {
+		p.log.Info("the sign-in is kept in auth.json", zap.NamedError("why", err))
+		return p.file.save(a)
 	}
-	return s.file.Remove(ctx)
+	return p.file.remove()
 }
 
-// Replace implements Store. A sign-in stays in the place where it is.
-func (s *autoStore) Replace(ctx context.Context, used protocol.Secret, a *Auth, keep func() bool) error {
-	place, _, err := s.place()
-	if err != nil {
-		return err
-	}
-	return place.Replace(ctx, used, a, keep)
-}
-
-// Remove implements Store. Both places are emptied; a keyring that cannot be
+// remove implements place. Both places are emptied; a keyring that cannot be
 // used holds nothing that anybody here could read.
-func (s *autoStore) Remove(ctx context.Context) error {
-	if err := s.keyringStore.Remove(ctx); err != nil {
-		s.log.Debug("the keyring is not used", zap.Error(err))
+func (p *autoPlace) remove() error {
+	if err := p.ring.remove(); err != nil {
+		p.log.Debug("the keyring is not used", zap.Error(err))
 	}
-	return s.file.Remove(ctx)
+	return p.file.remove()
 }

@@ -4,8 +4,6 @@ import (
 	"html"
 	"net/http"
 	"strings"
-
-	"go.uber.org/zap"
 )
 
 // pageText is what a page says. Both are plain text.
@@ -59,5 +57,3 @@ func show(w http.ResponseWriter, status int, p pageText) {
 	_, _ = w.Write([]byte(page)) // a browser that has gone needs no page
 	_ = http.NewResponseController(w).Flush()
 }
-
-func zapReason(why string) zap.Field { return zap.String("reason", why) }

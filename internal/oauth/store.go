@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -40,26 +40,75 @@ const (
 	authFileMode = 0o600
 )
 
-// Store keeps one sign-in. Its errors hold nothing of the content. It is safe
-// for concurrent use, also by several processes on one home.
-type Store interface {
-	// Load returns what is stored; nil and nil where nothing is.
-	Load() (*Auth, error)
-	// Save replaces whatever is stored.
-	Save(ctx context.Context, a *Auth) error
-	// Replace is Save, provided that the refresh token used is still the one
-	// that is stored; else it changes nothing and returns ErrChanged. The
-	// provided keep is asked last, and false is ErrChanged, too.
-	Replace(ctx context.Context, used protocol.Secret, a *Auth, keep func() bool) error
-	// Remove leaves nothing stored.
-	Remove(ctx context.Context) error
-	// LockRefresh waits until no other refresh on the same home is under way.
-	LockRefresh(ctx context.Context) (release func(), err error)
+// Store keeps one sign-in. Its errors hold nothing of the content. It is safe for
+// concurrent use, also by several processes on one home.
+type Store struct {
+	place place
+	locks locks
+}
+
+// place is where the content of auth.json is. Its methods are called under the
+// lock for changes, load also without.
+type place interface {
+	load() (*Auth, error)
+	save(*Auth) error
+	remove() error
+}
+
+// locks exclude other changes and other refreshes of the same sign-in. The error
+// of hold is that of ctx, wrapped.
+type locks interface {
+	hold(ctx context.Context, name string) (release func(), err error)
 }
 
 // ErrChanged is the error of [Store.Replace] where somebody else changed what
 // is stored.
 var ErrChanged = errors.New("the stored sign-in was changed by somebody else")
+
+// Load returns what is stored; nil and nil where nothing is.
+func (s *Store) Load() (*Auth, error) { return s.place.load() }
+
+// Save replaces whatever is stored.
+func (s *Store) Save(ctx context.Context, a *Auth) error {
+	return s.changing(ctx, func() error { return s.place.save(a) })
+}
+
+// Replace is Save, provided that the refresh token used is still the one that is
+// stored; else it changes nothing and returns ErrChanged. keep is asked last, and
+// false is ErrChanged, too.
+func (s *Store) Replace(ctx context.Context, used protocol.Secret, a *Auth, keep func() bool) error {
+	return s.changing(ctx, func() error {
+		now, err := s.place.load()
+		if err != nil {
+			return err
+		}
+		if !now.holds(used) || !keep() {
+			return ErrChanged
+		}
+		return s.place.save(a)
+	})
+}
+
+// Remove leaves nothing stored.
+func (s *Store) Remove(ctx context.Context) error { return s.changing(ctx, s.place.remove) }
+
+// LockRefresh waits until no other refresh of the same sign-in is under way, here
+// or in another process.
+func (s *Store) LockRefresh(ctx context.Context) (release func(), err error) {
+	return s.locks.hold(ctx, refreshLock)
+}
+
+// changing runs f under the lock for changes.
+func (s *Store) changing(ctx context.Context, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, lockTime)
+	defer cancel()
+	release, err := s.locks.hold(ctx, writeLock)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return f()
+}
 
 // StoreOptions say where a sign-in is kept.
 type StoreOptions struct {
@@ -74,37 +123,39 @@ type StoreOptions struct {
 }
 
 // OpenStore makes a Store. It reads and writes nothing.
-func OpenStore(o StoreOptions) (Store, error) {
+func OpenStore(o StoreOptions) (*Store, error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	file := &fileStore{homeLocks: homeLocks{home: o.Home, log: o.Log}}
-	ring := &keyringStore{homeLocks: file.homeLocks, ring: o.Keyring}
-	if ring.ring == nil {
-		ring.ring = noKeyring{}
+	if o.Keyring == nil {
+		o.Keyring = noKeyring{}
 	}
+	file, ring := &filePlace{o.Home}, &ringPlace{o.Home, o.Keyring}
+	s := &Store{locks: homeLocks{o.Home, o.Log}}
 	switch o.Kind {
 	case "", "file":
-		return file, nil
+		s.place = file
 	case "keyring":
-		return ring, nil
+		s.place = ring
 	case "auto":
-		return &autoStore{keyringStore: ring, file: file, log: o.Log}, nil
+		s.place = &autoPlace{ring, file, o.Log}
 	case "ephemeral":
-		return &memoryStore{refreshing: make(chan struct{}, 1)}, nil
+		s.place, s.locks = &memoryPlace{}, memoryLocks{writeLock: make(chan struct{}, 1), refreshLock: make(chan struct{}, 1)}
+	default:
+		return nil, fmt.Errorf("cli_auth_credentials_store %q is not known", o.Kind)
 	}
-	return nil, fmt.Errorf("cli_auth_credentials_store %q is not known", o.Kind)
+	return s, nil
 }
 
-// homeLocks are the locks of one home across processes.
+// homeLocks are the locks of one home across processes, files in its folder.
 type homeLocks struct {
 	home string
 	log  *zap.Logger
 }
 
-// hold takes a lock of the home. Where the folder cannot hold lock files (it is
-// mounted read-only, say) nobody can change the file either, so that the lock is
-// done without.
+// hold implements locks. Where the folder cannot hold lock files (it is mounted
+// read-only, say) nobody can change auth.json either, so that the lock is done
+// without.
 func (h homeLocks) hold(ctx context.Context, name string) (release func(), err error) {
 	if err := os.MkdirAll(h.home, 0o700); err != nil {
 		return nil, err
@@ -121,29 +172,28 @@ func (h homeLocks) hold(ctx context.Context, name string) (release func(), err e
 	}
 }
 
-// LockRefresh implements Store.
-func (h homeLocks) LockRefresh(ctx context.Context) (func(), error) { return h.hold(ctx, refreshLock) }
+// memoryLocks are those of a sign-in in memory. A channel holds a value while its
+// lock is held.
+type memoryLocks map[string]chan struct{}
 
-// changing runs f under the lock for changes.
-func (h homeLocks) changing(ctx context.Context, f func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, lockTime)
-	defer cancel()
-	release, err := h.hold(ctx, writeLock)
-	if err != nil {
-		return err
+// hold implements locks.
+func (l memoryLocks) hold(ctx context.Context, name string) (release func(), err error) {
+	select {
+	case l[name] <- struct{}{}:
+		return func() { <-l[name] }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("another refresh is under way: %w", ctx.Err())
 	}
-	defer release()
-	return f()
 }
 
-// fileStore is auth.json.
-type fileStore struct{ homeLocks }
+// filePlace is auth.json.
+type filePlace struct{ home string }
 
-func (s *fileStore) path() string { return filepath.Join(s.home, AuthFile) }
+func (p *filePlace) path() string { return filepath.Join(p.home, AuthFile) }
 
-// Load implements Store.
-func (s *fileStore) Load() (*Auth, error) {
-	path := s.path()
+// load implements place.
+func (p *filePlace) load() (*Auth, error) {
+	path := p.path()
 	// A pipe in its place would block the start for ever.
 	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -168,49 +218,24 @@ func (s *fileStore) Load() (*Auth, error) {
 	return a, nil
 }
 
-// Save implements Store. A reader sees the old file or the new one, and after a
+// save implements place. A reader sees the old file or the new one, and after a
 // crash one of both is there.
-func (s *fileStore) Save(ctx context.Context, a *Auth) error {
+func (p *filePlace) save(a *Auth) error {
 	raw, err := a.encode()
 	if err != nil {
 		return err
 	}
-	return s.changing(ctx, func() error { return replaceFile(s.path(), raw) })
+	return replaceFile(p.path(), raw)
 }
 
-// Replace implements Store.
-func (s *fileStore) Replace(ctx context.Context, used protocol.Secret, a *Auth, keep func() bool) error {
-	raw, err := a.encode()
-	if err != nil {
-		return err
-	}
-	return s.changing(ctx, func() error {
-		now, err := s.Load()
-		if err != nil {
-			return err
-		}
-		if !now.holds(used) || !keep() {
-			return ErrChanged
-		}
-		return replaceFile(s.path(), raw)
-	})
-}
-
-// Remove implements Store. Where the file cannot be removed (it is mounted into
+// remove implements place. Where the file cannot be removed (it is mounted into
 // a container, say) it is emptied in place, which ends the sign-in, too.
-func (s *fileStore) Remove(ctx context.Context) error {
-	if _, err := os.Lstat(s.path()); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return s.changing(ctx, s.remove)
-}
-
-func (s *fileStore) remove() error {
-	err := os.Remove(s.path())
+func (p *filePlace) remove() error {
+	err := os.Remove(p.path())
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	f, openErr := os.OpenFile(s.path(), os.O_WRONLY|os.O_TRUNC, 0)
+	f, openErr := os.OpenFile(p.path(), os.O_WRONLY|os.O_TRUNC, 0)
 	if openErr != nil {
 		return err
 	}
@@ -221,54 +246,14 @@ func (s *fileStore) remove() error {
 	return nil
 }
 
-// memoryStore keeps a sign-in as long as the process lives.
-type memoryStore struct {
-	refreshing chan struct{} // holds a value while a refresh is under way
+// memoryPlace keeps a sign-in as long as the process lives.
+type memoryPlace struct{ auth atomic.Pointer[Auth] }
 
-	mu   sync.Mutex
-	auth *Auth // guarded by mu
-}
+// load implements place.
+func (p *memoryPlace) load() (*Auth, error) { return p.auth.Load(), nil }
 
-// Load implements Store.
-func (s *memoryStore) Load() (*Auth, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.auth, nil
-}
+// save implements place.
+func (p *memoryPlace) save(a *Auth) error { p.auth.Store(a); return nil }
 
-// Save implements Store.
-func (s *memoryStore) Save(_ context.Context, a *Auth) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.auth = a
-	return nil
-}
-
-// Replace implements Store.
-func (s *memoryStore) Replace(_ context.Context, used protocol.Secret, a *Auth, keep func() bool) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.auth.holds(used) || !keep() {
-		return ErrChanged
-	}
-	s.auth = a
-	return nil
-}
-
-// Remove implements Store.
-func (s *memoryStore) Remove(context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.auth = nil
-	return nil
-}
-
-// LockRefresh implements Store.
-func (s *memoryStore) LockRefresh(ctx context.Context) (func(), error) {
-	select {
-	case s.refreshing <- struct{}{}:
-		return func() { <-s.refreshing }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
+// remove implements place.
+func (p *memoryPlace) remove() error { p.auth.Store(nil); return nil }
