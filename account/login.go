@@ -94,7 +94,8 @@ type attempt struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	browser *oauth.BrowserLogin // nil for a device code
+	// browser is nil for a device code. Guarded by Manager.mu.
+	browser *oauth.BrowserLogin
 	// announced is whether the parent has its id; before that it is told
 	// nothing about it, and why keeps what is to be told. Guarded by Manager.mu.
 	announced bool
@@ -102,7 +103,7 @@ type attempt struct {
 }
 
 // stop ends the attempt's goroutine and frees its port. It does not wait. A nil
-// attempt is none.
+// attempt is none. Manager.mu is held.
 func (a *attempt) stop() {
 	if a == nil {
 		return

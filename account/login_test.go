@@ -67,6 +67,14 @@ func comeBack(t *testing.T, authURL string) int {
 	return r.StatusCode
 }
 
+// stillOpen reports whether the login of authURL is still served. Another program
+// that has got the port meanwhile would not know the state.
+func stillOpen(t *testing.T, authURL string) bool {
+	t.Helper()
+	code := comeBack(t, authURL)
+	return code == http.StatusOK || code == http.StatusConflict
+}
+
 // ends counts how often each login was told to have ended.
 func ends(t *testing.T, told []string) map[string]int {
 	t.Helper()
@@ -139,13 +147,40 @@ func TestManagedLoginsEndOnce(t *testing.T) {
 		if got[r.LoginID] != 1 {
 			t.Errorf("login of type %s: told %d times", r.Type, got[r.LoginID])
 		}
-		if r.AuthURL != "" && comeBack(t, r.AuthURL) != 0 {
+		if r.AuthURL != "" && stillOpen(t, r.AuthURL) {
 			t.Error("a port is still open")
 		}
 		delete(got, r.LoginID)
 	}
 	if len(got) != 0 {
 		t.Errorf("told of logins that never started: %v", got)
+	}
+}
+
+// Logins that start while the server ends leave no port and no goroutine.
+func TestManagedLoginsAndClose(t *testing.T) {
+	for range 20 {
+		b := loginBed(t)
+		var mu sync.Mutex
+		var urls []string
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				if r, err := b.begin(protocol.LoginChatGPT); err == nil {
+					mu.Lock()
+					urls = append(urls, r.AuthURL)
+					mu.Unlock()
+				}
+			})
+		}
+		all.Go(b.Close)
+		all.Wait()
+		b.Close()
+		for _, u := range urls {
+			if stillOpen(t, u) {
+				t.Fatal("a port is still open")
+			}
+		}
 	}
 }
 
@@ -181,7 +216,7 @@ func TestManagedLoginAfterClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Close()
-	if comeBack(t, r.AuthURL) != 0 {
+	if stillOpen(t, r.AuthURL) {
 		t.Error("the port is still open")
 	}
 	for _, kind := range []protocol.LoginType{protocol.LoginChatGPT, protocol.LoginChatGPTDeviceCode} {

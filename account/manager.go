@@ -195,12 +195,11 @@ func (m *Manager) Close() {
 	m.mu.Lock()
 	m.closed = true
 	m.release(refreshError(ReasonClosed, "the server is shutting down"))
-	ended := m.endAttempt()
+	m.endAttempt().stop()
 	if m.browser != nil {
 		m.browser.Close()
 	}
 	m.mu.Unlock()
-	ended.stop()
 	done := make(chan struct{})
 	go func() { // ends with the work, which life ends at the latest
 		m.work.Wait()
