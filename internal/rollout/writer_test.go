@@ -90,9 +90,7 @@ func TestTornEnd(t *testing.T) {
 			t.Errorf("cut at %d: torn %d, want %d", end, l.Torn, torn)
 		}
 		put(t, c, more...)
-		if err := c.Close(); err != nil {
-			t.Fatal(err)
-		}
+		closeFast(t, c)
 		got, err := os.ReadFile(w.Path())
 		if err != nil {
 			t.Fatal(err)
