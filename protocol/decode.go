@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"reflect"
 	"strings"
 	"sync"
@@ -116,7 +117,14 @@ func readRequired(t reflect.Type) *required {
 		if f.Tag.Get("required") == "true" {
 			r.names = append(r.names, name)
 		}
-		if n := requiredOf(f.Type); n != nil {
+		n := requiredOf(f.Type)
+		switch {
+		case n == nil:
+		case f.Anonymous && name == "":
+			// Members of an embedded struct stand beside the others.
+			r.names = append(r.names, n.names...)
+			maps.Copy(r.nested, n.nested)
+		default:
 			r.nested[name] = n
 		}
 	}

@@ -37,6 +37,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{"input without text", `{"threadId":"x","input":[{"type":"text"}]}`, new(TurnStartParams), "Invalid request: missing field `input.text`"},
 		{"sandbox policy of an unknown type", `{"threadId":"x","input":[],"sandboxPolicy":{"type":"open"}}`, new(TurnStartParams), "Invalid request: unknown value, expected one of `dangerFullAccess`, `readOnly`, `workspaceWrite`, `externalSandbox`"},
 		{"read access that would not be enforced", `{"threadId":"x","input":[],"sandboxPolicy":{"type":"readOnly","access":{"type":"restricted"}}}`, new(TurnStartParams), "Invalid request: restricted read access is not supported by this server"},
+		{"required member of an embedded struct", `{"value":1,"mergeStrategy":"replace"}`, new(ConfigValueWriteParams), "Invalid request: missing field `keyPath`"},
+		{"edit without a value", `{"keyPath":"a","mergeStrategy":"replace"}`, new(ConfigValueWriteParams), "Invalid request: missing field `value`"},
+		{"edit of a batch without a strategy", `{"edits":[{"keyPath":"a","value":null}]}`, new(ConfigBatchWriteParams), "Invalid request: missing field `mergeStrategy`"},
 		{"granular policy without a member", `{"approvalPolicy":{"granular":{"rules":true}}}`, new(ThreadStartParams), "Invalid request: missing field `granular.sandbox_approval`"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

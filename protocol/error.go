@@ -47,6 +47,7 @@ const (
 	ReasonBackend           = "backendFailed"
 	ReasonRestrictionBroken = "restrictionUnreadable"
 	ReasonStorage           = "storageFailed"
+	ReasonNoDiff            = "noDiff"
 )
 
 // Error is an error that the parent gets as the answer to a request.

@@ -93,11 +93,12 @@ type ThreadSettings struct {
 // ThreadStartParams are those of thread/start.
 type ThreadStartParams struct {
 	ThreadSettings
-	ServiceName           *string        `json:"serviceName,omitzero"`
-	SessionStartSource    *string        `json:"sessionStartSource,omitzero"`
-	DynamicTools          jsontext.Value `json:"dynamicTools,omitzero"`
-	Environments          jsontext.Value `json:"environments,omitzero"`
-	ExperimentalRawEvents bool           `json:"experimentalRawEvents,omitzero"`
+	ServiceName        *string `json:"serviceName,omitzero"`
+	SessionStartSource *string `json:"sessionStartSource,omitzero"`
+	// DynamicTools are tools of the parent that the model may call.
+	DynamicTools          []DynamicToolSpec `json:"dynamicTools,omitzero"`
+	Environments          jsontext.Value    `json:"environments,omitzero"`
+	ExperimentalRawEvents bool              `json:"experimentalRawEvents,omitzero"`
 	// PersistExtendedHistory is taken and needs nothing: the whole history is kept.
 	PersistExtendedHistory bool `json:"persistExtendedHistory,omitzero"`
 }
@@ -105,9 +106,9 @@ type ThreadStartParams struct {
 // ExperimentalUse names the first experimental field in use.
 func (p *ThreadStartParams) ExperimentalUse() string {
 	switch {
-	case given(p.DynamicTools):
+	case p.DynamicTools != nil:
 		return "thread/start.dynamicTools"
-	case given(p.Environments):
+	case Given(p.Environments):
 		return "thread/start.environments"
 	case p.ExperimentalRawEvents:
 		return "thread/start.experimentalRawEvents"
@@ -119,8 +120,8 @@ func (p *ThreadStartParams) ExperimentalUse() string {
 	return ""
 }
 
-// given reports whether a raw member is there and not null.
-func given(v jsontext.Value) bool { return len(v) > 0 && v.Kind() != 'n' }
+// Given reports whether a raw member is there and not null.
+func Given(v jsontext.Value) bool { return len(v) > 0 && v.Kind() != 'n' }
 
 // ThreadStartResponse answers thread/start; thread/resume and thread/fork have
 // the same members.

@@ -117,7 +117,7 @@ type TurnStartParams struct {
 // ExperimentalUse names the first experimental field in use.
 func (p *TurnStartParams) ExperimentalUse() string {
 	switch {
-	case given(p.Environments):
+	case Given(p.Environments):
 		return "turn/start.environments"
 	case p.CollaborationMode != nil:
 		return "turn/start.collaborationMode"

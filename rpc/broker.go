@@ -37,8 +37,9 @@ func (a *ask) deliver(result []byte, failed *Error) {
 }
 
 // Ask sends a request to the parent and waits for the answer, whose result is
-// returned as it came. Ids count from 0 and are never used again. An error
-// answer is returned as *[Error]. Where ctx ends first its error is returned,
+// returned as it came. Ids count from 0 and are never used again; the id is
+// returned whatever came of the question, and is -1 where it was never sent. An
+// error answer is returned as *[Error]. Where ctx ends first its error is returned,
 // and a late answer is dropped. [ErrClosed] is returned at once when the input
 // has ended or the connection shuts down.
 //
@@ -46,28 +47,33 @@ func (a *ask) deliver(result []byte, failed *Error) {
 // for that. Ask may be called from any goroutine but the dispatcher's, that is
 // not from an inline handler, which would wait for a line that only it can
 // read.
-func (c *Conn) Ask(ctx context.Context, method string, params any) (jsontext.Value, error) {
+func (c *Conn) Ask(ctx context.Context, method string, params any) (id int64, result jsontext.Value, err error) {
 	a := &ask{method: method, answer: make(chan answer, 1)}
 	if params != nil {
-		var err error
 		if a.params, err = json.Marshal(params, wireOptions); err != nil {
-			return nil, fmt.Errorf("rpc: params of %s: %w", method, err)
+			return -1, nil, fmt.Errorf("rpc: params of %s: %w", method, err)
 		}
 	}
 	if err := c.started(ctx); err != nil {
-		return nil, err
+		return -1, nil, err
 	}
 	select {
 	case <-c.noAnswers:
-		return nil, ErrClosed
+		return -1, nil, ErrClosed
 	default:
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, err // nobody would read the answer
+		return -1, nil, err // nobody would read the answer
 	}
 	if _, err := c.peer.DispatchCall(ctx, method, nil, jsonrpc2.ExtraField(lineField, a)); err != nil {
-		return nil, ErrClosed
+		return -1, nil, ErrClosed
 	}
+	result, err = c.wait(ctx, a)
+	return int64(a.id), result, err
+}
+
+// wait waits for the answer to a question that was sent.
+func (c *Conn) wait(ctx context.Context, a *ask) (jsontext.Value, error) {
 	select {
 	case ans := <-a.answer:
 		return ans.take()

@@ -23,7 +23,7 @@ type outcome struct {
 func (p *parent) ask(ctx context.Context, method string, params any) <-chan outcome {
 	ch := make(chan outcome, 1)
 	go func() {
-		result, err := p.conn.Ask(ctx, method, params)
+		_, result, err := p.conn.Ask(ctx, method, params)
 		o := outcome{Result: string(result)}
 		if err != nil && !errors.As(err, &o.Err) {
 			o.Other = err.Error()
@@ -164,7 +164,7 @@ func TestAskTimesOut(t *testing.T) {
 		if n := p.logs.FilterMessage("answer to no open request").Len(); n != 2 {
 			t.Errorf("late answers logged %d times", n)
 		}
-		if _, err := p.conn.Ask(ctx, "ask/it", nil); !errors.Is(err, context.DeadlineExceeded) {
+		if _, _, err := p.conn.Ask(ctx, "ask/it", nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("with a dead context: %v", err)
 		}
 		p.want()
@@ -234,7 +234,7 @@ func TestAnswerWinsOverEnd(t *testing.T) {
 func TestAskParamsThatDoNotEncode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := start(t, echoMux(), nil)
-		if _, err := p.conn.Ask(t.Context(), "ask/it", make(chan int)); err == nil {
+		if _, _, err := p.conn.Ask(t.Context(), "ask/it", make(chan int)); err == nil {
 			t.Error("a channel was sent")
 		}
 		if err := p.conn.Notify(t.Context(), "note/it", make(chan int)); err == nil {
@@ -252,7 +252,7 @@ func TestAskWhileLaneIsBusy(t *testing.T) {
 		mux := NewMux(Hooks{})
 		var conn *Conn
 		Handle(mux, "ask", Fixed[echoParams]("one"), func(ctx context.Context, p *echoParams) (echoResult, error) {
-			v, err := conn.Ask(ctx, "ask/it", nil)
+			_, v, err := conn.Ask(ctx, "ask/it", nil)
 			return echoResult{string(v)}, err
 		})
 		p := start(t, mux, nil)

@@ -102,7 +102,7 @@ func TestDrainNotifies(t *testing.T) {
 		p = newParent(t, echoMux(), func(o *Options) {
 			o.Limits.OutboxMark = 10
 			o.Drain = func(ctx context.Context) {
-				_, ask = p.conn.Ask(ctx, "ask/it", nil)
+				_, _, ask = p.conn.Ask(ctx, "ask/it", nil)
 				for i := range 3 {
 					if err := p.conn.Notify(ctx, "turn/completed", i); err != nil {
 						t.Errorf("Notify: %v", err)

@@ -21,7 +21,7 @@ func (b blackHole) Notify(_ context.Context, method string, _ any) error {
 	return nil
 }
 
-func (blackHole) Ask(context.Context, string, any) (jsontext.Value, error) { return nil, nil }
+func (blackHole) Ask(context.Context, string, any) (int64, jsontext.Value, error) { return 0, nil, nil }
 
 // manyDeltas streams one message in n pieces.
 type manyDeltas struct{ n int }
@@ -47,7 +47,7 @@ func benchTurn(b *testing.B, w *Manager, thread string, ended chan struct{}) {
 
 func benchWorld(b *testing.B, model Model) (*Manager, string, chan struct{}) {
 	ended := make(chan struct{}, 1)
-	m := NewManager(Options{Parent: blackHole{ended}, Model: model, Config: loadConfig(b, b.TempDir(), testConfig), Cwd: "/"})
+	m := NewManager(Options{Parent: blackHole{ended}, Model: model, Tools: newRegistry(), Config: loadConfig(b, b.TempDir(), testConfig), Cwd: "/"})
 	b.Cleanup(func() { m.Shutdown(context.Background()) })
 	r, _, err := m.StartThread(context.Background(), &protocol.ThreadStartParams{})
 	if err != nil {

@@ -40,9 +40,10 @@ func docsOptions(cfg *config.Config, cwd string) prompt.DocsOptions {
 
 // tellContext tells the model what it must know before the user's words: all of
 // it in the first turn, later only what has changed. Nothing that was told is
-// ever rewritten, so each request begins with the one before it.
+// ever rewritten, so each request begins with the one before it, until a
+// compaction, after which all of it is told again.
 func (u *turn) tellContext() {
-	c, t, s := &u.th.conv, u.th, u.set
+	c, t, s := u.conv, u.th, u.set
 	now := told{
 		begun: true,
 		settings: prompt.Settings{
@@ -66,7 +67,7 @@ func (u *turn) tellContext() {
 		switch {
 		case now.modeDeveloper == before.modeDeveloper:
 		case now.modeDeveloper == "":
-			update.Developer = append(update.Developer, modeGone)
+			update.Developer = append(update.Developer, prompt.ModeOver())
 		default:
 			update.Developer = append(update.Developer, now.modeDeveloper)
 		}
@@ -82,15 +83,12 @@ func (u *turn) tellContext() {
 		for i, text := range update.Developer {
 			parts[i] = textPart(text)
 		}
-		t.conv.items = append(t.conv.items, messageItem(roleDeveloper, parts...))
+		c.add(messageItem(roleDeveloper, parts...))
 	}
 	for _, text := range update.User {
-		t.conv.items = append(t.conv.items, messageItem(roleUser, textPart(text)))
+		c.add(messageItem(roleUser, textPart(text)))
 	}
 }
-
-// modeGone says that nothing of an earlier collaboration mode holds any more.
-const modeGone = "The instructions of the earlier collaboration mode no longer hold."
 
 // firstContext is all that the model is told at the beginning of a thread.
 func (u *turn) firstContext(now told) prompt.Update {

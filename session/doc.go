@@ -12,6 +12,7 @@
 //	       context and words -> backend.Request -> Model.Stream
 //	       each event: once into history, once into a notification
 //	       calls of the model -> Tools -> outputs into history -> next request
+//	       history too long -> a summary of it takes its place -> next request
 //	       end: thread/status/changed, turn/completed
 //
 // # Who owns what
@@ -20,9 +21,9 @@
 // items, which turn runs. It never waits for the parent or the backend, so
 // reads, lists and interrupts are answered whatever a turn is doing. A turn has
 // a goroutine of its own, which alone may wait; it owns the conversation (what
-// the model has been told) while it runs, and reports to the thread. At most
-// one turn of a thread runs at a time. [Manager.Shutdown] ends and waits for
-// all of them.
+// the model has been told; during a review that of the reviewer as well) while
+// it runs, and reports to the thread. At most one turn of a thread runs at a
+// time. [Manager.Shutdown] ends and waits for all of them.
 //
 // The package knows no tokens, no HTTP, no standard streams and no file
 // formats of stored threads.

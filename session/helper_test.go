@@ -16,6 +16,9 @@ import (
 
 	"app-server/internal/backend"
 	"app-server/internal/config"
+	"app-server/internal/process"
+	"app-server/internal/prompt"
+	"app-server/internal/tools"
 	"app-server/protocol"
 )
 
@@ -50,6 +53,9 @@ type fakeParent struct {
 	came  chan note
 	// hold, where set, is called before a notification is taken.
 	hold func(ctx context.Context, method string) error
+	// answer, where set, answers questions. Each is noted like a notification.
+	answer func(ctx context.Context, method string) (string, error)
+	asked  int64 // guarded by mu
 }
 
 func newParent() *fakeParent { return &fakeParent{came: make(chan note, 100_000)} }
@@ -72,8 +78,19 @@ func (p *fakeParent) Notify(ctx context.Context, method string, params any) erro
 	return nil
 }
 
-func (p *fakeParent) Ask(context.Context, string, any) (jsontext.Value, error) {
-	return nil, errors.New("nothing is asked here")
+func (p *fakeParent) Ask(ctx context.Context, method string, params any) (int64, jsontext.Value, error) {
+	if p.answer == nil {
+		return -1, nil, errors.New("nothing is asked here")
+	}
+	p.mu.Lock()
+	id := p.asked
+	p.asked++
+	p.mu.Unlock()
+	if err := p.Notify(ctx, method, params); err != nil {
+		return id, nil, err
+	}
+	answer, err := p.answer(ctx, method)
+	return id, jsontext.Value(answer), err
 }
 
 // until waits for a notification of a method, passing others over.
@@ -219,6 +236,11 @@ func said(r *backend.Request) []string {
 			continue
 		case strings.HasPrefix(line, "<turn_aborted>"):
 			line = "ABORTED"
+		case strings.HasPrefix(line, "<conversation_summary>"):
+			_, line, _ = strings.Cut(strings.TrimSuffix(line, "\n</conversation_summary>"), "\n\n")
+			line = "SUMMARY " + line
+		case line == prompt.Compaction():
+			line = "COMPACT"
 		}
 		switch {
 		case it.Role != "":
@@ -297,16 +319,31 @@ func newWorld(t *testing.T, cfg string, replies ...reply) *world {
 	return newWorldTools(t, cfg, nil, replies...)
 }
 
-func newWorldTools(t *testing.T, cfg string, tools Tools, replies ...reply) *world {
+// newWorldTools makes a manager with some tools, none of which runs commands.
+func newWorldTools(t *testing.T, cfg string, offered []tools.Tool, replies ...reply) *world {
 	t.Helper()
+	registry := newRegistry(offered...)
 	home := t.TempDir()
 	w := &world{t: t, parent: newParent(), model: &fakeModel{replies: replies, forever: say("more")}, home: home}
 	w.Manager = NewManager(Options{
-		Parent: w.parent, Model: w.model, Tools: tools, Version: "1.2.3", Cwd: home,
+		Parent: w.parent, Model: w.model, Tools: registry, Version: "1.2.3", Cwd: home,
 		Config: loadConfig(t, home, cfg),
 		Getenv: func(name string) string { return map[string]string{"SHELL": "/bin/bash"}[name] },
 	})
 	return w
+}
+
+func newRegistry(offered ...tools.Tool) *tools.Registry {
+	r := tools.NewRegistry(tools.Options{Processes: process.NewManager()})
+	for _, t := range offered {
+		r.Add(t)
+	}
+	return r
+}
+
+// tool makes a tool that answers by f.
+func tool(name string, f func(context.Context, *tools.Turn, tools.Call) tools.Output) tools.Tool {
+	return tools.Tool{Name: name, Run: f}
 }
 
 // loadConfig reads cfg as the config.toml of home.

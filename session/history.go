@@ -5,26 +5,52 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"app-server/internal/tools"
 )
 
 // conversation is what the model has been told, and what belongs to it. It is
 // owned by the goroutine of the turn that runs.
 //
 // items only ever grows, so a request may hold a part of it without a copy, and
-// each request's input begins with that of the one before.
+// each request's input begins with that of the one before. A compaction begins a
+// new list.
 type conversation struct {
 	items []jsontext.Value
 	told  told
 	usage usage
+	// words are the user's own among the items, which outlive a compaction.
+	words []string
+	// counted is the conversation's size by the backend's last count, added what
+	// came to it since then, by estimate. Both are in tokens.
+	counted, added int64
+	// compacted is the size that the last compaction left; 0 for none. It is an
+	// estimate while settling, until the backend counts.
+	compacted int64
+	settling  bool
+	// window numbers the lists of items, for the backend.
+	window int
 	// limits are the last rate limits that the backend told.
 	limits limits
 	// warned are the models that the parent was warned of.
 	warned map[string]bool
 }
 
+// add adds an item.
+func (c *conversation) add(raw jsontext.Value) {
+	c.items = append(c.items, raw)
+	c.added += itemTokens(raw)
+}
+
 // input is the conversation so far, for a request. Later items are not seen by
 // its holder.
 func (c *conversation) input() []jsontext.Value { return c.items[:len(c.items):len(c.items)] }
+
+// fork is a copy that may grow by itself. What belongs to the parent's sight of
+// this thread alone is not in it.
+func (c *conversation) fork() conversation {
+	return conversation{items: c.input(), told: c.told, usage: c.usage}
+}
 
 // rawOptions let text through that is not valid UTF-8, as U+FFFD: a request
 // must not fail for one bad byte in a file name.
@@ -54,12 +80,13 @@ func messageItem(role string, parts ...part) jsontext.Value {
 const (
 	roleDeveloper = "developer"
 	roleUser      = "user"
+	roleAssistant = "assistant"
 )
 
 // outputItem is the answer to a call.
-func outputItem(c Call, out Output) jsontext.Value {
+func outputItem(c tools.Call, out tools.Output) jsontext.Value {
 	kind := "function_call_output"
-	if c.Kind == CallCustom {
+	if c.Kind == tools.CallCustom {
 		kind = "custom_tool_call_output"
 	}
 	content := out.Content
@@ -100,6 +127,8 @@ type modelItem struct {
 		URL     string   `json:"url"`
 		Pattern string   `json:"pattern"`
 	} `json:"action"`
+	// action is the action of a local shell call as it came.
+	action jsontext.Value
 }
 
 // Types of items of the model that are served. All others are skipped.
@@ -124,7 +153,16 @@ func readItem(raw jsontext.Value) (modelItem, bool) {
 		return it, it.Role == "" || it.Role == "assistant"
 	case itemReasoning, itemWebSearch:
 		return it, true
-	case itemFunction, itemCustom, itemLocalShell:
+	case itemLocalShell:
+		var as struct {
+			Action jsontext.Value `json:"action"`
+		}
+		if json.Unmarshal(raw, &as, rawOptions) != nil || as.Action == nil {
+			return it, false
+		}
+		it.action = as.Action
+		return it, it.CallID != ""
+	case itemFunction, itemCustom:
 		return it, it.CallID != ""
 	}
 	return it, false
@@ -144,16 +182,16 @@ func (it *modelItem) text() string {
 }
 
 // call is the call that an item makes, if it is one.
-func (it *modelItem) call() (Call, bool) {
-	c := Call{ID: it.CallID, Name: it.Name, Namespace: it.Namespace, Arguments: it.Arguments}
+func (it *modelItem) call() (tools.Call, bool) {
+	c := tools.Call{ID: it.CallID, Name: it.Name, Namespace: it.Namespace, Arguments: it.Arguments}
 	switch it.Type {
 	case itemFunction:
 	case itemCustom:
-		c.Kind, c.Arguments = CallCustom, it.Input
+		c.Kind, c.Arguments = tools.CallCustom, it.Input
 	case itemLocalShell:
-		c.Kind, c.Name = CallUnserved, itemLocalShell
+		c.Kind, c.Name, c.Arguments = tools.CallLocalShell, "local_shell", string(it.action)
 	default:
-		return Call{}, false
+		return tools.Call{}, false
 	}
 	return c, true
 }

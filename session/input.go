@@ -1,16 +1,13 @@
 package session
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net/http"
-	"os"
 	"strings"
 	"unicode/utf8"
 
+	"app-server/internal/imagefile"
 	"app-server/protocol"
 )
 
@@ -83,9 +80,9 @@ func inputParts(input []protocol.UserInput, cwd string) []part {
 		case protocol.InputImage:
 			parts = append(parts, imageParts(in.URL)...)
 		case protocol.InputLocalImage:
-			url, err := imageURL(absolute(in.Path, cwd))
+			url, err := imagefile.DataURL(absolute(in.Path, cwd))
 			if err != nil {
-				parts = append(parts, textPart(fmt.Sprintf("The image %s could not be read: %v", in.Path, err)))
+				parts = append(parts, textPart(fmt.Sprintf("The image %s could not be read: %v", in.Path, plainCause(err))))
 				continue
 			}
 			parts = append(parts, imageParts(url)...)
@@ -98,33 +95,19 @@ func inputParts(input []protocol.UserInput, cwd string) []part {
 	return parts
 }
 
-// imageURL reads an image file into a data URL.
-func imageURL(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", plainCause(err)
+// words are what the user said in words: what inputParts makes of the input
+// without its images.
+func words(input []protocol.UserInput) []string {
+	var out []string
+	for _, in := range input {
+		if in.Type == protocol.InputImage || in.Type == protocol.InputLocalImage {
+			continue
+		}
+		for _, p := range inputParts([]protocol.UserInput{in}, "") {
+			out = append(out, p.Text)
+		}
 	}
-	// A pipe or a device could keep the turn waiting for ever.
-	if !info.Mode().IsRegular() {
-		return "", errors.New("it is not a regular file")
-	}
-	if info.Size() > maxImageBytes {
-		return "", fmt.Errorf("it is larger than %d MiB", maxImageBytes>>20)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", plainCause(err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxImageBytes))
-	if err != nil {
-		return "", plainCause(err)
-	}
-	kind := http.DetectContentType(data)
-	if !strings.HasPrefix(kind, "image/") {
-		return "", errors.New("it is not an image")
-	}
-	return "data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(data), nil
+	return out
 }
 
 // plainCause drops the path from an error that is told beside it.

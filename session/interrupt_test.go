@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"app-server/internal/backend"
+	"app-server/internal/tools"
 	"app-server/protocol"
 )
 
@@ -20,10 +21,10 @@ import (
 func TestInterrupt(t *testing.T) {
 	never := make(chan struct{})
 	retry := &backend.Error{Kind: backend.KindServer, Retry: backend.RetryStream, RetryAfter: time.Minute, Message: "later"}
-	hang := scriptedTools{"hang": func(ctx context.Context, _ Call) Output {
+	hang := []tools.Tool{tool("hang", func(ctx context.Context, _ *tools.Turn, _ tools.Call) tools.Output {
 		<-ctx.Done()
-		return Output{Text: "stopped"}
-	}}
+		return tools.Output{Text: "stopped"}
+	})}
 	for name, c := range map[string]struct {
 		script reply
 		want   []string // what the next request holds, after "user: q"

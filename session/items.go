@@ -21,7 +21,6 @@ const maxParts = 1024
 type fold struct {
 	u    *turn
 	open []*openItem
-	done *backend.Completed
 }
 
 // openItem is an item that has started and not ended.
@@ -34,40 +33,48 @@ type openItem struct {
 	// summary and content are the parts of a reasoning item.
 	summary, content [][]byte
 	search           modelItem
+	planned          *planned // of a message in plan mode, else nil
 }
 
 // errStreamEnded stands for a stream that just stopped.
 var errStreamEnded = &backend.Error{Kind: backend.KindStreamDisconnected, Retry: backend.RetryStream, Message: "The stream ended before the response was complete"}
 
-// stream takes in one attempt.
-func (f *fold) stream(r *backend.Request) error {
-	ctx := f.u.ctx
-	for ev, err := range f.u.th.m.model.Stream(ctx, r) {
-		if err == nil && ctx.Err() != nil {
+// stream takes in one attempt and hands each event on, until the response is
+// complete.
+func (u *turn) stream(r *backend.Request, each func(*backend.Event)) (*backend.Completed, error) {
+	for ev, err := range u.th.m.model.Stream(u.ctx, r) {
+		if err == nil && u.ctx.Err() != nil {
 			err = errInterrupted
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		f.event(&ev)
-		if f.done != nil {
-			return nil
+		switch ev.Kind {
+		case backend.EventStarted:
+			u.sawLimits(ev.Limits)
+		case backend.EventCompleted:
+			if ev.Response == nil {
+				return &backend.Completed{}, nil
+			}
+			return ev.Response, nil
+		default:
+			each(&ev)
 		}
 	}
-	return errStreamEnded
+	return nil, errStreamEnded
 }
 
 func (f *fold) event(ev *backend.Event) {
 	u := f.u
 	switch ev.Kind {
-	case backend.EventStarted:
-		u.sawLimits(ev.Limits)
 	case backend.EventItemAdded:
 		f.added(ev)
 	case backend.EventItemDone:
 		f.finished(ev)
 	case backend.EventTextDelta:
-		if o := f.find(itemMessage, ev.ItemID); o != nil {
+		if o := f.find(itemMessage, ev.ItemID); o != nil && o.planned != nil {
+			u.planDelta(o, ev.Delta)
+		} else if o != nil {
 			o.text = append(o.text, ev.Delta...)
 			u.delta(protocol.MethodItemAgentMessageDelta, &protocol.AgentMessageDeltaNotification{
 				ThreadID: u.th.id, TurnID: u.id, ItemID: o.id, Delta: ev.Delta,
@@ -92,11 +99,6 @@ func (f *fold) event(ev *backend.Event) {
 			u.delta(protocol.MethodItemReasoningTextDelta, &protocol.ReasoningTextDeltaNotification{
 				ThreadID: u.th.id, TurnID: u.id, ItemID: o.id, Delta: ev.Delta, ContentIndex: ev.Index,
 			})
-		}
-	case backend.EventCompleted:
-		f.done = ev.Response
-		if f.done == nil {
-			f.done = &backend.Completed{}
 		}
 	}
 }
@@ -148,9 +150,15 @@ func (f *fold) added(ev *backend.Event) {
 	if !ok {
 		return
 	}
-	if o := f.u.newOpen(&it); o != nil {
+	if o := f.u.newOpen(&it); o != nil && !f.u.keeps(&it) {
 		f.open = append(f.open, o)
-		f.u.itemStarted(o.item())
+		if o.planned == nil {
+			f.u.itemStarted(o.item())
+			return
+		}
+		text := o.text // its words start the item
+		o.text = nil
+		f.u.planDelta(o, string(text))
 	}
 }
 
@@ -168,8 +176,22 @@ func (f *fold) finished(ev *backend.Event) {
 		f.u.calls = append(f.u.calls, c)
 		return
 	}
+	if f.u.keeps(&it) {
+		f.u.review.said = it.text()
+		return
+	}
 	o := f.take(it.Type, it.ID)
 	fresh := f.u.newOpenFor(&it, o)
+	if fresh.planned != nil {
+		if o == nil {
+			o = fresh
+			o.text = nil
+		}
+		o.phase = fresh.phase
+		text := it.text()
+		f.u.endPlanned(o, &text)
+		return
+	}
 	if o == nil {
 		f.u.itemStarted(fresh.item())
 	}
@@ -181,7 +203,11 @@ func (f *fold) finished(ev *backend.Event) {
 // eyes. The conversation does not get it.
 func (f *fold) closeOpen() {
 	for _, o := range f.open {
-		f.u.itemCompleted(o.item())
+		if o.planned != nil {
+			f.u.endPlanned(o, nil)
+		} else {
+			f.u.itemCompleted(o.item())
+		}
 	}
 	f.open = nil
 }
@@ -204,6 +230,9 @@ func (u *turn) newOpenFor(it *modelItem, started *openItem) *openItem {
 		o.id, o.phase = started.id, started.phase
 	} else {
 		o.id = u.itemID(it.ID)
+	}
+	if u.plans(it) {
+		o.planned = &planned{}
 	}
 	switch it.Type {
 	case itemMessage:

@@ -13,7 +13,4 @@ const (
 	// maxPreview is how much of the first words of a thread its preview shows, in
 	// bytes. A page of a list holds many of them.
 	maxPreview = 4 << 10
-	// maxImageBytes is the largest image file that is read into a request. The
-	// backend takes no larger ones, and each request sends them all again.
-	maxImageBytes = 20 << 20
 )

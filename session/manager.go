@@ -5,11 +5,13 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"app-server/internal/config"
+	"app-server/internal/tools"
 	"app-server/protocol"
 )
 
@@ -17,8 +19,8 @@ import (
 type Options struct {
 	Parent Parent
 	Model  Model
-	// Tools may be nil: then the model is offered none.
-	Tools  Tools
+	// Tools are what the model may call. The Manager closes them in the end.
+	Tools  *tools.Registry
 	Config *config.Config
 	// Version is this server's own, shown as a thread's cliVersion.
 	Version string
@@ -35,8 +37,8 @@ type Options struct {
 type Manager struct {
 	parent  Parent
 	model   Model
-	tools   Tools
-	config  *config.Config
+	tools   *tools.Registry
+	config  atomic.Pointer[config.Config]
 	version string
 	cwd     string
 	getenv  func(string) string
@@ -59,13 +61,11 @@ type Manager struct {
 // NewManager makes a Manager without threads. It starts no goroutine.
 func NewManager(o Options) *Manager {
 	m := &Manager{
-		parent: o.Parent, model: o.Model, tools: o.Tools, config: o.Config,
+		parent: o.Parent, model: o.Model, tools: o.Tools,
 		version: o.Version, cwd: o.Cwd, getenv: o.Getenv, log: o.Log,
 		threads: map[string]*thread{},
 	}
-	if m.tools == nil {
-		m.tools = noTools{}
-	}
+	m.config.Store(o.Config)
 	if m.getenv == nil {
 		m.getenv = os.Getenv
 	}
@@ -75,6 +75,10 @@ func NewManager(o Options) *Manager {
 	m.base, m.hardStop = context.WithCancel(context.Background())
 	return m
 }
+
+// SetConfig makes the threads that are started from now on begin with other
+// settings. Live threads keep theirs.
+func (m *Manager) SetConfig(c *config.Config) { m.config.Store(c) }
 
 // add takes a thread in and starts its goroutine, which ends in Shutdown.
 func (m *Manager) add(t *thread) error {
@@ -130,7 +134,8 @@ func (m *Manager) notify(ctx context.Context, method string, params any) {
 // Shutdown refuses new threads and turns, interrupts the turns that run, and
 // waits until each has sent its turn/completed and every goroutine has ended.
 // When ctx ends first, turns are cut off wherever they wait, and Shutdown still
-// waits for their goroutines. Calling it again is harmless.
+// waits for their goroutines, and for the commands that were left running.
+// Calling it again is harmless.
 func (m *Manager) Shutdown(ctx context.Context) {
 	m.mu.Lock()
 	m.closing = true
@@ -141,5 +146,6 @@ func (m *Manager) Shutdown(ctx context.Context) {
 		t.post(t.close)
 	}
 	m.wg.Wait()
+	m.tools.Close()
 	m.hardStop()
 }

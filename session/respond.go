@@ -2,26 +2,40 @@ package session
 
 import (
 	"errors"
-	"fmt"
-	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"go.uber.org/zap"
 
 	"app-server/internal/backend"
 	"app-server/internal/config"
+	"app-server/internal/tools"
 	"app-server/protocol"
 )
 
-// respond gets one whole response of the model, over as many attempts as the
-// provider's stream_max_retries allows. Calls in it are left in u.calls.
+// respond gets one whole response of the model. Calls in it are left in u.calls.
 // Finished items of a broken attempt stay in the conversation, and calls among
 // them are answered before the next attempt; what was half streamed is dropped
 // from it.
 func (u *turn) respond() error {
-	for attempt := 1; ; attempt++ {
-		done, err := u.attempt()
+	err := u.persist(u.attempt)
+	if err == nil {
+		u.kit.TellDiff()
+	}
+	if tooLong(err) {
+		u.overflowed()
+	}
+	return err
+}
+
+// persist gets one whole response, over as many attempts as the provider's
+// stream_max_retries allows.
+func (u *turn) persist(attempt func() (*backend.Completed, error)) error {
+	if err := u.provider.Err; err != nil {
+		return &failure{kind: protocol.KindOther, message: "The model provider cannot be used: " + err.Error(), cause: err}
+	}
+	for n := 1; ; n++ {
+		done, err := attempt()
 		if u.ctx.Err() != nil {
 			return errInterrupted
 		}
@@ -34,14 +48,14 @@ func (u *turn) respond() error {
 			return err
 		}
 		u.sawLimits(be.Limits)
-		if be.Retry != backend.RetryStream || attempt > u.provider.StreamMaxRetries {
+		if be.Retry != backend.RetryStream || n > u.provider.StreamMaxRetries {
 			return err
 		}
 		u.notify(protocol.MethodError, &protocol.ErrorNotification{Error: *retryError(be), WillRetry: true, ThreadID: u.th.id, TurnID: u.id})
 		u.answer()
 		wait := be.RetryAfter
 		if wait <= 0 {
-			wait = backend.Backoff(attempt)
+			wait = backend.Backoff(n)
 		}
 		if !u.pause(wait) {
 			return errInterrupted
@@ -53,8 +67,7 @@ func (u *turn) respond() error {
 func (u *turn) attempt() (*backend.Completed, error) {
 	f := fold{u: u}
 	defer f.closeOpen()
-	err := f.stream(u.request())
-	return f.done, err
+	return u.stream(u.request(), f.event)
 }
 
 // pause waits, and reports false where an interrupt ended the wait.
@@ -74,8 +87,8 @@ func (u *turn) request() *backend.Request {
 	t := u.th
 	r := &backend.Request{
 		Provider: backendProvider(u.provider, t.cfg), ThreadID: t.id, Turn: u.state,
-		Model: u.set.model, Instructions: t.instructions,
-		Input: t.conv.input(), Tools: t.m.tools.Specs(ToolEnv{Model: u.set.model, Cwd: u.set.cwd}),
+		Window: u.conv.window, Model: u.set.model, Instructions: t.instructions,
+		Input: u.conv.input(), Tools: u.kit.Specs(),
 		ParallelToolCalls: u.info.ParallelToolCalls, OutputSchema: u.schema, Metadata: u.metadata,
 	}
 	if u.set.tier != nil {
@@ -98,6 +111,9 @@ func (u *turn) request() *backend.Request {
 			r.Verbosity = u.info.DefaultVerbosity
 		}
 	}
+	if u.review != nil {
+		u.review.shape(r)
+	}
 	return r
 }
 
@@ -114,33 +130,37 @@ func backendProvider(p config.Provider, cfg *config.Config) backend.Provider {
 // order of the calls. Once the turn is interrupted the rest is left to wrapUp.
 func (u *turn) answer() {
 	for len(u.calls) > 0 && u.ctx.Err() == nil {
-		u.output(u.runTool(u.calls[0]))
+		calls := u.calls[:u.sideBySide()]
+		outputs := make([]tools.Output, len(calls))
+		var wg sync.WaitGroup
+		for i, c := range calls {
+			wg.Go(func() { outputs[i] = u.kit.Run(u.ctx, c) })
+		}
+		wg.Wait()
+		for _, out := range outputs {
+			u.output(out)
+		}
 	}
+}
+
+// maxSideBySide bounds how many calls of a turn run at once; the others wait.
+const maxSideBySide = 16
+
+// sideBySide is how many of the first calls that wait may run at once: more than
+// one where the model was told so, up to the first that must run alone.
+func (u *turn) sideBySide() int {
+	n := 0
+	for n < len(u.calls) && n < maxSideBySide && u.info.ParallelToolCalls && u.kit.Parallel(u.calls[n]) {
+		n++
+	}
+	return max(n, 1)
 }
 
 // output gives the model the output of the first call that waits.
-func (u *turn) output(out Output) {
+func (u *turn) output(out tools.Output) {
 	c := u.calls[0]
 	u.calls = u.calls[1:]
 	u.remember(outputItem(c, out))
-}
-
-// runTool runs one call. A tool that panics has failed, and nothing else has.
-func (u *turn) runTool(c Call) (out Output) {
-	defer func() {
-		if p := recover(); p != nil {
-			u.th.m.log.Error("panic in a tool", zap.String("thread", u.th.id), zap.String("turn", u.id), zap.String("tool", c.Name), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
-			out = Output{Text: fmt.Sprintf("The tool %s failed with an internal error.", c.Name)}
-		}
-	}()
-	c.ThreadID, c.TurnID = u.th.id, u.id
-	if c.Kind == CallUnserved {
-		return unknownTool(c)
-	}
-	if c.Kind == CallFunction && !jsontext.Value(c.Arguments).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
-		return Output{Text: "The arguments of the call are not valid JSON. Send the call again with valid arguments."}
-	}
-	return u.th.m.tools.Run(u.ctx, c)
 }
 
 // remember adds an item to the conversation.
@@ -149,7 +169,7 @@ func (u *turn) remember(raw jsontext.Value) { u.rememberAs(raw, raw) }
 // rememberAs adds an item to the conversation that came in another form, which
 // is the one shown to a parent that asked for raw items.
 func (u *turn) rememberAs(raw, came jsontext.Value) {
-	u.th.conv.items = append(u.th.conv.items, raw)
+	u.conv.add(raw)
 	if u.th.rawEvents {
 		u.notify(protocol.MethodRawResponseItemCompleted, &protocol.RawResponseItemCompletedNotification{ThreadID: u.th.id, TurnID: u.id, Item: came})
 	}

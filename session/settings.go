@@ -5,9 +5,10 @@ import (
 	"path/filepath"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
+	"app-server/internal/backend"
 	"app-server/internal/config"
+	"app-server/internal/prompt"
 	"app-server/protocol"
 )
 
@@ -24,6 +25,8 @@ type settings struct {
 	verbosity       protocol.Verbosity
 	tier            *protocol.ServiceTier
 	personality     protocol.Personality
+	// mode is the collaboration mode; empty counts as the default one.
+	mode protocol.ModeKind
 	// developer are the thread's developer instructions; modeDeveloper those of
 	// its collaboration mode.
 	developer, modeDeveloper string
@@ -31,7 +34,7 @@ type settings struct {
 
 // defaultModel is used where neither the parent nor the configuration names a
 // model.
-const defaultModel = "gpt-5.4"
+const defaultModel = backend.DefaultModel
 
 // newSettings makes the settings of a new thread. It refuses what would not
 // hold: a provider that is not defined, a restriction that could not be read
@@ -42,7 +45,7 @@ func newSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string) (se
 		effort: cfg.ModelReasoningEffort, summary: cfg.ModelReasoningSummary, verbosity: cfg.ModelVerbosity,
 		personality: cfg.Personality, developer: cfg.DeveloperInstructions, reviewer: cfg.ApprovalsReviewer,
 	}
-	if isGiven(p.PermissionProfile) {
+	if protocol.Given(p.PermissionProfile) {
 		return s, profileRefused(p.Sandbox != nil, "sandbox")
 	}
 	override(&s.model, p.Model)
@@ -109,7 +112,7 @@ func sandboxOf(mode protocol.SandboxMode, cfg *config.Config) (protocol.SandboxP
 
 // with is s under the overrides of a turn, which hold from then on.
 func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings, error) {
-	if isGiven(p.PermissionProfile) {
+	if protocol.Given(p.PermissionProfile) {
 		return s, profileRefused(p.SandboxPolicy != nil, "sandboxPolicy")
 	}
 	override(&s.model, p.Model)
@@ -127,9 +130,9 @@ func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings,
 	}
 	if c := p.CollaborationMode; c != nil {
 		// A collaboration mode goes before the single settings beside it.
-		s.model = c.Settings.Model
+		s.mode, s.model = c.Mode, c.Settings.Model
 		override(&s.effort, c.Settings.ReasoningEffort)
-		s.modeDeveloper = ""
+		s.modeDeveloper = prompt.Mode(c.Mode)
 		override(&s.modeDeveloper, c.Settings.DeveloperInstructions)
 	}
 	return s, nil
@@ -140,9 +143,6 @@ func override[T any](into *T, with *T) {
 		*into = *with
 	}
 }
-
-// isGiven reports whether a raw member is there and not null.
-func isGiven(v jsontext.Value) bool { return len(v) > 0 && v.Kind() != 'n' }
 
 // broken refuses to run under a restriction that nobody could read.
 func broken(err error) error {

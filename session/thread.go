@@ -7,22 +7,28 @@ import (
 
 	"go.uber.org/zap"
 
+	"app-server/internal/backend"
 	"app-server/internal/config"
+	"app-server/internal/tools"
 	"app-server/protocol"
 )
 
 // thread is one live conversation.
 type thread struct {
 	// Never changed after the thread was made.
-	m         *Manager
-	id        string
-	created   time.Time
-	cfg       *config.Config
-	ephemeral bool
-	rawEvents bool
+	m          *Manager
+	id         string
+	forkedFrom string // the id of a thread, or empty
+	created    time.Time
+	cfg        *config.Config
+	ephemeral  bool
+	rawEvents  bool
 	// instructions are the base instructions, fixed for the thread's life: the
 	// backend's prompt cache begins with them.
 	instructions string
+	tools        *tools.Thread
+	// dynamic are the tools of the parent.
+	dynamic []protocol.DynamicToolSpec
 	// docs are the instruction files of the project and the home, as a user
 	// message; empty for none.
 	docs docs
@@ -41,6 +47,8 @@ type thread struct {
 	current  *turn // the turn that runs or is about to
 	next     *turn // waits until current has sent its last notification
 	closing  bool
+	// settled is conv as the last turn that has ended left it.
+	settled conversation
 
 	// conv is owned by the goroutine of the current turn.
 	conv conversation
@@ -102,11 +110,15 @@ func (t *thread) do(ctx context.Context, work func()) error {
 // view is the thread as the wire shows it, without its turns. It runs on the
 // thread's goroutine, or before that has started.
 func (t *thread) view() protocol.Thread {
-	return protocol.Thread{
+	v := protocol.Thread{
 		ID: t.id, SessionID: t.id, Preview: t.preview, Ephemeral: t.ephemeral, ModelProvider: t.settings.provider,
 		CreatedAt: t.created.Unix(), UpdatedAt: t.updated.Unix(), Status: t.status,
 		Cwd: t.settings.cwd, CLIVersion: t.m.version, Source: protocol.SourceAppServer, Turns: []protocol.Turn{},
 	}
+	if t.forkedFrom != "" {
+		v.ForkedFromID = &t.forkedFrom
+	}
+	return v
 }
 
 // close interrupts what runs and drops a turn whose response was never sent:
@@ -140,13 +152,49 @@ func (t *thread) running() *turn {
 }
 
 // begin makes a turn the current one, or the next one where the current one has
-// yet to send its last notifications.
-func (t *thread) begin(u *turn) {
-	if t.current == nil {
+// yet to send its last notifications. There is room for one; a turn that finds
+// none is over.
+func (t *thread) begin(u *turn) error {
+	switch {
+	case t.closing:
+		u.cancel()
+		return errShuttingDown
+	case t.current == nil:
 		t.current = u
-	} else {
+	case t.next == nil:
 		t.next = u
+	default:
+		u.cancel()
+		return protocol.Errorf(protocol.CodeOverloaded, protocol.ReasonOverloaded, "A turn is still ending and another waits for it; try again")
 	}
+	return nil
+}
+
+// replace is begin for a turn that cannot run beside what runs, which is
+// interrupted.
+func (t *thread) replace(u *turn) error {
+	running := t.current
+	if err := t.begin(u); err != nil {
+		return err
+	}
+	if running != nil {
+		running.closing = true
+		running.cancel()
+	}
+	return nil
+}
+
+// newTurn makes a turn, which does its task once it is armed.
+func (t *thread) newTurn(id string, kind turnKind, s settings) *turn {
+	u := &turn{
+		id: id, kind: kind, th: t, set: s, info: backend.LookupModel(s.model), provider: t.cfg.Providers[s.provider],
+		state: &backend.TurnState{TurnID: id, Sandbox: string(s.sandbox.Mode())},
+		begun: make(chan struct{}), seen: map[string]bool{},
+	}
+	u.conv = &t.conv
+	u.kit = t.tools.Begin(id, toolEnv(s, u.info), host{u})
+	u.ctx, u.cancel = context.WithCancel(t.m.base)
+	return u
 }
 
 // arm lets a turn start: its response is on its way.
@@ -173,6 +221,7 @@ func (t *thread) release(u *turn) {
 		return
 	}
 	u.cancel()
+	t.settled = t.conv.fork()
 	t.current, t.next = t.next, nil
 	t.launch()
 }

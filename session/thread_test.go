@@ -117,7 +117,6 @@ func TestStartThreadRefused(t *testing.T) {
 		"config value":             {testConfig, `{"config":{"model_reasoning_effort":"zzz"}}`, protocol.ReasonConfig, "model_reasoning_effort"},
 		"permission profile":       {testConfig, `{"permissionProfile":{"type":"disabled"}}`, protocol.ReasonInvalidParams, "sandbox"},
 		"profile and sandbox":      {testConfig, `{"permissionProfile":{"type":"disabled"},"sandbox":"read-only"}`, protocol.ReasonInvalidParams, "exclude"},
-		"dynamic tools":            {testConfig, `{"dynamicTools":[{"name":"x"}]}`, protocol.ReasonNotServed, "dynamicTools"},
 		"sandbox unreadable":       {brokenMode, `{}`, protocol.ReasonRestrictionBroken, "sandbox_mode"},
 		"sandbox given":            {brokenMode, `{"sandbox":"read-only"}`, "", ""},
 		"sandbox given by config":  {brokenMode, `{"config":{"sandbox_mode":"read-only"}}`, "", ""},

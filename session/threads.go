@@ -10,6 +10,7 @@ import (
 
 	"app-server/internal/config"
 	"app-server/internal/prompt"
+	"app-server/internal/tools"
 	"app-server/protocol"
 )
 
@@ -18,10 +19,10 @@ import (
 // provider, and settings that would not be enforced; then there is no thread.
 func (m *Manager) StartThread(_ context.Context, p *protocol.ThreadStartParams) (protocol.ThreadStartResponse, func(), error) {
 	var none protocol.ThreadStartResponse
-	if len(p.DynamicTools) > 2 && isGiven(p.DynamicTools) { // longer than []
-		return none, nil, protocol.Invalid(protocol.ReasonNotServed, "dynamicTools are not served by this server yet")
+	if err := tools.CheckDynamic(p.DynamicTools); err != nil {
+		return none, nil, err
 	}
-	cfg, err := m.config.WithJSON(p.Config)
+	cfg, err := m.config.Load().WithJSON(p.Config)
 	if err != nil {
 		return none, nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
 	}
@@ -48,7 +49,8 @@ func (m *Manager) StartThread(_ context.Context, p *protocol.ThreadStartParams) 
 		ephemeral: p.Ephemeral != nil && *p.Ephemeral, rawEvents: p.ExperimentalRawEvents,
 		instructions: base, docs: docs{s.cwd, found.Text}, settings: s,
 		status: protocol.ThreadStatus{Type: protocol.StatusIdle},
-		cmds:   make(chan func()), gone: make(chan struct{}),
+		tools:  m.tools.Open(toolOptions(id.String(), cfg, p.DynamicTools)), dynamic: p.DynamicTools,
+		cmds: make(chan func()), gone: make(chan struct{}),
 	}
 	response := startResponse(t, found.Sources)
 	if err := m.add(t); err != nil {

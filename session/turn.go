@@ -4,25 +4,48 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"app-server/internal/backend"
 	"app-server/internal/config"
+	"app-server/internal/tools"
 	"app-server/protocol"
+)
+
+// turnKind is what a turn is for. The values of those that take no input are
+// the wire's.
+type turnKind string
+
+const (
+	kindChat    turnKind = "chat"
+	kindCommand turnKind = "command" // of the user's own
+	kindCompact turnKind = "compact"
+	kindReview  turnKind = "review"
 )
 
 // turn is one exchange. Its goroutine runs it from turn/started to
 // turn/completed.
 type turn struct {
 	// Never changed after the turn was made.
-	id     string
-	th     *thread
-	set    settings
-	input  []protocol.UserInput
-	schema []byte // outputSchema, or nil
+	id       string
+	kind     turnKind
+	task     func() error // what the turn does between its begin and its end
+	th       *thread
+	set      settings
+	input    []protocol.UserInput
+	schema   []byte // outputSchema, or nil
+	info     backend.ModelInfo
+	provider config.Provider
+	state    *backend.TurnState
+	kit      *tools.Turn
+	review   *review // of a review turn, else nil
+	// begun is closed once turn/started has been sent.
+	begun chan struct{}
 	// ctx ends with an interrupt, and when the server can wait no longer.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -34,16 +57,23 @@ type turn struct {
 	ended      bool // its end has been recorded
 	steers     []steer
 	steerChars int
-	record     *protocol.Turn // in thread.turns; nil before turn/started
+	notes      []jsontext.Value // for the model, when it is asked next
+	record     *protocol.Turn   // in thread.turns; nil before turn/started
+
+	// asides counts the user's commands that run beside the turn. It grows on
+	// the thread's goroutine, while closing is false.
+	asides sync.WaitGroup
 
 	// Owned by the turn's goroutine once that runs.
 	metadata map[string]string
 	started  time.Time
-	info     backend.ModelInfo
-	provider config.Provider
-	state    *backend.TurnState
 	seen     map[string]bool // ids of items of this turn
-	calls    []Call          // calls of the model without an output yet
+	calls    []tools.Call    // calls of the model without an output yet
+	// conv is what the model is told: the thread's own but during a review.
+	conv *conversation
+
+	asking sync.Mutex
+	waits  map[protocol.ThreadActiveFlag]int // open questions; guarded by asking
 }
 
 // run is the turn's goroutine. Whatever happens in it, the turn gets exactly one
@@ -88,21 +118,24 @@ func (u *turn) delta(method string, params any) { u.th.m.notify(u.ctx, method, p
 // work is all of the turn but its end.
 func (u *turn) work() error {
 	u.begin()
-	if u.provider.Err != nil {
-		return &failure{kind: protocol.KindOther, message: "The model provider cannot be used: " + u.provider.Err.Error(), cause: u.provider.Err}
-	}
-	return u.converse()
+	return u.task()
 }
 
-// begin tells that the turn has started and takes in the context and the user's
-// words.
+// steerable reports whether a turn takes further input.
+func (u *turn) steerable() bool { return u.kind == kindChat || u.kind == kindCommand }
+
+// chat is the task of a turn in which the user talks to the model.
+func (u *turn) chat() error {
+	return u.converse([]steer{{input: u.input, chars: inputChars(u.input)}})
+}
+
+// begin tells that the turn has started.
 func (u *turn) begin() {
 	t := u.th
 	u.started = time.Now()
-	u.info = backend.LookupModel(u.set.model)
-	u.provider = t.cfg.Providers[u.set.provider]
-	u.state = &backend.TurnState{TurnID: u.id, Sandbox: string(u.set.sandbox.Mode())}
-	u.warnUnknownModel()
+	if u.kind != kindCommand { // which asks no model, so far
+		u.warnUnknownModel()
+	}
 
 	status := protocol.ThreadStatus{Type: protocol.StatusActive, ActiveFlags: []protocol.ThreadActiveFlag{}}
 	started := u.started.Unix()
@@ -117,8 +150,7 @@ func (u *turn) begin() {
 	told := newRecord(u.id)
 	told.StartedAt = &started
 	u.notify(protocol.MethodTurnStarted, &protocol.TurnStartedNotification{ThreadID: t.id, Turn: told})
-	u.tellContext()
-	u.hear(u.input)
+	close(u.begun)
 }
 
 // warnUnknownModel warns once per thread and model of a model that the
@@ -154,27 +186,34 @@ func (u *turn) hear(input []protocol.UserInput) {
 	u.itemStarted(item)
 	if parts := inputParts(input, u.set.cwd); len(parts) > 0 {
 		u.remember(messageItem(roleUser, parts...))
+		u.conv.words = append(u.conv.words, words(input)...)
 	}
 	u.itemCompleted(item)
 }
 
 // converse asks the model until it has nothing more to do and nothing more was
-// said to it.
-func (u *turn) converse() error {
-	more := u.pending()
+// said to it. more is what was said to it already. New words are heard whatever
+// happens to the room for them, and after it was made, so that it is never they
+// that are summed up.
+func (u *turn) converse(more []steer) error {
 	for {
-		for _, s := range more {
+		err := u.makeRoom(more)
+		u.tellContext()
+		for _, s := range append(more, u.pending()...) {
 			u.steerIn(s)
 		}
 		if u.ctx.Err() != nil {
 			return errInterrupted
 		}
-		if err := u.respond(); err != nil {
+		if err == nil {
+			err = u.respond()
+		}
+		if err != nil {
 			return err
 		}
+		more = nil
 		if len(u.calls) > 0 {
 			u.answer()
-			more = u.pending()
 		} else if more = u.pendingOrClose(); len(more) == 0 {
 			return nil
 		}
@@ -195,9 +234,19 @@ func (u *turn) take() []steer {
 	return s
 }
 
-// pending takes the input that came while the model was busy.
+// pending takes the input that came while the model was busy, and takes in what
+// else the model is to know.
 func (u *turn) pending() (more []steer) {
-	_ = u.th.do(u.th.m.base, func() { more = u.take() })
+	var notes []jsontext.Value
+	_ = u.th.do(u.th.m.base, func() {
+		more = u.take()
+		if u.conv == &u.th.conv { // they are not for a reviewer
+			notes, u.notes = u.notes, nil
+		}
+	})
+	for _, n := range notes {
+		u.remember(n)
+	}
 	return more
 }
 
@@ -221,17 +270,17 @@ func (u *turn) wrapUp(err error) {
 		why = "The call was aborted because the user interrupted the turn."
 	}
 	for len(u.calls) > 0 {
-		u.output(Output{Text: why})
+		u.output(tools.Output{Text: why})
 	}
-	var left []steer
-	_ = u.th.do(u.th.m.base, func() {
-		u.closing = true
-		left = u.take()
-	})
-	for _, s := range left {
+	if u.ctx.Err() != nil {
+		u.kit.Stop()
+	}
+	_ = u.th.do(u.th.m.base, func() { u.closing = true })
+	u.asides.Wait()
+	for _, s := range u.pending() {
 		u.steerIn(s)
 	}
-	if interrupted(u.ctx, err) {
+	if interrupted(u.ctx, err) && u.kind != kindCompact { // which does nothing that the model must know of
 		u.remember(abortedNote())
 	}
 }

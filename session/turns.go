@@ -58,7 +58,7 @@ func (t *thread) startTurn(id string, p *protocol.TurnStartParams, chars int) (*
 	if err != nil {
 		return nil, "", err
 	}
-	if u := t.running(); u != nil {
+	if u := t.running(); u != nil && u.steerable() {
 		if len(p.Input) > 0 {
 			if err := u.queue(steer{p.Input, p.ResponsesAPIClient, chars}); err != nil {
 				return nil, "", err
@@ -67,20 +67,16 @@ func (t *thread) startTurn(id string, p *protocol.TurnStartParams, chars int) (*
 		t.settings = s
 		return nil, u.id, nil
 	}
-	if t.next != nil {
-		// It was interrupted before it could start. It is next all the same.
-		return nil, "", protocol.Errorf(protocol.CodeOverloaded, protocol.ReasonOverloaded, "An interrupted turn is still ending; try again")
+	u := t.newTurn(id, kindChat, s)
+	u.input, u.metadata = p.Input, p.ResponsesAPIClient
+	if protocol.Given(p.OutputSchema) {
+		u.schema = p.OutputSchema
+	}
+	u.task = u.chat
+	if err := t.begin(u); err != nil {
+		return nil, "", err
 	}
 	t.settings = s
-	u := &turn{
-		id: id, th: t, set: s, input: p.Input, schema: p.OutputSchema, metadata: p.ResponsesAPIClient,
-		seen: map[string]bool{},
-	}
-	if !isGiven(u.schema) {
-		u.schema = nil
-	}
-	u.ctx, u.cancel = context.WithCancel(t.m.base)
-	t.begin(u)
 	return u, "", nil
 }
 
@@ -100,17 +96,7 @@ func (m *Manager) SteerTurn(ctx context.Context, p *protocol.TurnSteerParams) (p
 	if err != nil {
 		return none, err
 	}
-	doErr := t.do(ctx, func() {
-		u := t.running()
-		switch {
-		case u == nil:
-			err = protocol.Invalid(protocol.ReasonTurnNotFound, "No turn is running that could take the input")
-		case u.id != p.ExpectedTurnID:
-			err = protocol.Invalid(protocol.ReasonTurnMismatch, "Another turn is running: %s", u.id)
-		default:
-			err = u.queue(steer{p.Input, p.ResponsesAPIClient, chars})
-		}
-	})
+	doErr := t.do(ctx, func() { err = t.steer(p, chars) })
 	if doErr != nil {
 		err = doErr
 	}
@@ -118,6 +104,40 @@ func (m *Manager) SteerTurn(ctx context.Context, p *protocol.TurnSteerParams) (p
 		return none, err
 	}
 	return protocol.TurnSteerResponse{TurnID: p.ExpectedTurnID}, nil
+}
+
+func (t *thread) steer(p *protocol.TurnSteerParams, chars int) error {
+	var running *turn
+	for _, u := range []*turn{t.current, t.next} {
+		if u == nil || u.closing {
+			continue
+		}
+		running = u
+		if u.id == p.ExpectedTurnID {
+			break
+		}
+	}
+	switch {
+	case running == nil:
+		return protocol.Invalid(protocol.ReasonTurnNotFound, "No turn is running that could take the input")
+	case running.id != p.ExpectedTurnID:
+		return protocol.Invalid(protocol.ReasonTurnMismatch, "Another turn is running: %s", running.id)
+	case !running.steerable():
+		return notSteerable(running.kind)
+	}
+	return running.queue(steer{p.Input, p.ResponsesAPIClient, chars})
+}
+
+// notSteerable refuses input for a turn that takes none, with the data that the
+// reference gives.
+func notSteerable(kind turnKind) error {
+	e := protocol.Invalid(protocol.ReasonTurnNotSteerable, "A %s turn takes no input", kind)
+	e.Data = map[string]any{
+		"message":           e.Message,
+		"codexErrorInfo":    protocol.CodexErrorInfo{Kind: protocol.KindActiveTurnNotSteerable, TurnKind: string(kind)},
+		"additionalDetails": nil,
+	}
+	return e
 }
 
 // InterruptTurn handles turn/interrupt. It answers at once, whatever the turn

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -21,6 +22,11 @@ type parent struct {
 	conn    *rpc.Conn
 	cfg     *config.Config
 	session atomic.Pointer[handshake] // nil before initialize
+
+	mu sync.Mutex
+	// told are the details of the configuration's problems that the parent knows.
+	// Guarded by mu.
+	told map[string]bool
 }
 
 // handshake is what initialize settled.
@@ -38,8 +44,9 @@ func (p *parent) Notify(ctx context.Context, method string, params any) error {
 	return p.conn.Notify(ctx, method, params)
 }
 
-// Ask sends a request to the parent and waits for its answer.
-func (p *parent) Ask(ctx context.Context, method string, params any) (jsontext.Value, error) {
+// Ask sends a request to the parent and waits for its answer. It returns the
+// request's id as well.
+func (p *parent) Ask(ctx context.Context, method string, params any) (int64, jsontext.Value, error) {
 	return p.conn.Ask(ctx, method, params)
 }
 
@@ -99,21 +106,24 @@ func (p *parent) initialize(ctx context.Context, params *protocol.InitializePara
 	p.session.Store(h)
 	return protocol.InitializeResponse{
 		UserAgent: agent, CodexHome: p.cfg.Home, PlatformFamily: platformFamily(), PlatformOS: platformOS(),
-	}, func() { p.warn(ctx) }, nil
+	}, func() { p.warn(ctx, p.cfg.Problems) }, nil
 }
 
-// warn sends a configWarning for each problem of the configuration.
-func (p *parent) warn(ctx context.Context) {
-	for _, problem := range p.cfg.Problems {
-		n := protocol.ConfigWarningNotification{Summary: problem.Summary}
-		if problem.Details != "" {
-			n.Details = &problem.Details
+// warn sends a configWarning for each of the configuration's problems that the
+// parent has not been told. One that went away and came back is told again.
+func (p *parent) warn(ctx context.Context, problems []config.Problem) {
+	p.mu.Lock()
+	known := p.told
+	p.told = make(map[string]bool, len(problems))
+	for _, problem := range problems {
+		p.told[problem.Details] = true
+	}
+	p.mu.Unlock()
+	for _, problem := range problems {
+		if known[problem.Details] {
+			continue
 		}
-		if problem.Path != "" {
-			n.Path = &problem.Path
-		}
-		n.Range = problem.Range
-		if p.Notify(ctx, protocol.MethodConfigWarning, n) != nil {
+		if p.Notify(ctx, protocol.MethodConfigWarning, problem.Notification()) != nil {
 			return // the connection is gone
 		}
 	}

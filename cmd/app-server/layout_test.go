@@ -20,14 +20,19 @@ const root = "../.."
 // arrows are the imports allowed between the packages of this module, as in
 // docs/architecture.md. Whatever is not listed may import nothing but protocol.
 var arrows = map[string][]string{
-	"protocol":         {},
-	"rpc":              {},
-	"internal/fake":    {},
-	"account":          {},
-	"session":          {"internal/backend", "internal/config", "internal/prompt"},
-	"cmd/app-server":   {"rpc", "account", "session", "internal/backend", "internal/config"},
+	"protocol":       {},
+	"rpc":            {},
+	"internal/fake":  {},
+	"account":        {},
+	"session":        {"internal/backend", "internal/config", "internal/git", "internal/imagefile", "internal/process", "internal/prompt", "internal/tools"},
+	"internal/tools": {"internal/imagefile", "internal/process", "internal/process/shell", "internal/sandbox", "internal/tools/patch", "internal/tools/rules"},
+	"cmd/app-server": {"rpc", "account", "session", "internal/backend", "internal/config", "internal/process",
+		"internal/process/shell", "internal/git", "internal/sandbox", "internal/skills", "internal/tools"},
 	"examples/parent":  {"internal/fake"},
 	"internal/backend": {},
+	"internal/config":  {"internal/atomicfile"},
+	"internal/prompt":  {"internal/project"},
+	"internal/skills":  {"internal/project"},
 }
 
 // mayNotUseProtocol are the packages that stand below or beside the vocabulary.

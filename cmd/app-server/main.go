@@ -16,6 +16,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"app-server/internal/sandbox"
 )
 
 // process is all that the program takes from its surroundings, so that tests
@@ -26,6 +28,8 @@ type process struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
+	// Environ is the environment that commands inherit from.
+	Environ []string
 	// Cwd is the working directory, absolute.
 	Cwd string
 	// Transport carries requests to the backend; nil means the network.
@@ -43,6 +47,9 @@ const (
 )
 
 func main() {
+	if args := os.Args[1:]; sandbox.Is(args) {
+		os.Exit(sandbox.Run(args)) // this process becomes a command
+	}
 	cwd, err := os.Getwd()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "app-server: working directory: %v\n", err)
@@ -56,7 +63,7 @@ func main() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(run(context.Background(), process{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, Cwd: cwd, Signals: signals,
+		Getenv: os.Getenv, Environ: os.Environ(), Cwd: cwd, Signals: signals,
 	}))
 }
 

@@ -9,7 +9,12 @@ import (
 )
 
 // Lanes: requests of one lane take effect in the order in which they came.
-const laneAccount = "account"
+const (
+	laneAccount = "account"
+	// laneConfig holds what reads or writes config.toml, so that a parent reads
+	// what it wrote.
+	laneConfig = "config"
+)
 
 func laneThread(id string) string { return "thread/" + id }
 
@@ -29,14 +34,45 @@ func (s *server) methods() *rpc.Mux {
 	rpc.Handle(m, protocol.MethodGetAuthStatus, rpc.Fixed[protocol.GetAuthStatusParams](laneAccount), s.accounts.AuthStatus)
 	rpc.Handle(m, protocol.MethodAccountRateLimitsRead, nil, s.rateLimits)
 
-	rpc.HandleThen(m, protocol.MethodThreadStart, nil, s.threads.StartThread)
+	rpc.Handle(m, protocol.MethodModelList, rpc.Fixed[protocol.ModelListParams](laneConfig), s.models)
+	rpc.Handle(m, protocol.MethodConfigRead, rpc.Fixed[protocol.ConfigReadParams](laneConfig), s.settings.Read)
+	rpc.Handle(m, protocol.MethodConfigValueWrite, rpc.Fixed[protocol.ConfigValueWriteParams](laneConfig), s.settings.WriteValue)
+	rpc.Handle(m, protocol.MethodConfigBatchWrite, rpc.Fixed[protocol.ConfigBatchWriteParams](laneConfig), s.settings.WriteBatch)
+	rpc.Handle(m, protocol.MethodConfigRequirementsRead, nil, s.settings.Requirements)
+	rpc.Handle(m, protocol.MethodMcpServerStatusList, rpc.Fixed[protocol.ListMCPServerStatusParams](laneConfig), s.mcpServers)
+	rpc.Handle(m, protocol.MethodSkillsList, nil, s.skills.List)
+	rpc.Handle(m, protocol.MethodCollaborationModeList, nil, collaborationModes)
+	rpc.Handle(m, protocol.MethodExperimentalFeatureList, rpc.Fixed[protocol.ExperimentalFeatureListParams](laneConfig), s.features)
+	rpc.Handle(m, protocol.MethodGitDiffToRemote, func(p *protocol.GitDiffToRemoteParams) string { return "git/" + p.Cwd }, s.gitDiff)
+
+	rpc.HandleThen(m, protocol.MethodThreadStart, rpc.Fixed[protocol.ThreadStartParams](laneConfig), s.startThread)
 	rpc.Handle(m, protocol.MethodThreadList, nil, s.threads.ListThreads)
 	rpc.Handle(m, protocol.MethodThreadLoadedList, nil, s.threads.LoadedThreads)
 	rpc.Handle(m, protocol.MethodThreadRead, func(p *protocol.ThreadReadParams) string { return laneThread(p.ThreadID) }, s.threads.ReadThread)
 	rpc.HandleThen(m, protocol.MethodTurnStart, func(p *protocol.TurnStartParams) string { return laneThread(p.ThreadID) }, s.threads.StartTurn)
 	rpc.Handle(m, protocol.MethodTurnSteer, func(p *protocol.TurnSteerParams) string { return laneThread(p.ThreadID) }, s.threads.SteerTurn)
+	rpc.HandleThen(m, protocol.MethodThreadCompactStart, func(p *protocol.ThreadCompactStartParams) string { return laneThread(p.ThreadID) }, s.threads.CompactThread)
+	rpc.HandleThen(m, protocol.MethodThreadShellCommand, func(p *protocol.ThreadShellCommandParams) string { return laneThread(p.ThreadID) }, s.threads.ShellCommand)
+	rpc.HandleThen(m, protocol.MethodReviewStart, func(p *protocol.ReviewStartParams) string { return laneThread(p.ThreadID) }, s.threads.StartReview)
+	rpc.Handle(m, protocol.MethodThreadBackgroundTerminalsClean, func(p *protocol.ThreadBackgroundTerminalsCleanParams) string { return laneThread(p.ThreadID) }, s.threads.CleanTerminals)
 	rpc.Handle(m, protocol.MethodTurnInterrupt, func(p *protocol.TurnInterruptParams) string { return laneThread(p.ThreadID) }, s.threads.InterruptTurn)
 	return m
+}
+
+// startThread handles thread/start with the settings as they are now: a parent
+// may have written them, or the user in an editor. What has become wrong with
+// them is told after the thread.
+func (s *server) startThread(ctx context.Context, p *protocol.ThreadStartParams) (protocol.ThreadStartResponse, func(), error) {
+	cfg := s.settings.Current()
+	s.threads.SetConfig(cfg)
+	response, started, err := s.threads.StartThread(ctx, p)
+	if err != nil {
+		return response, nil, err
+	}
+	return response, func() {
+		started()
+		s.parent.warn(ctx, cfg.Problems)
+	}, nil
 }
 
 // rateLimits asks the backend what is used of the plan. Only a ChatGPT sign-in

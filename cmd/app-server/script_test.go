@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"app-server/internal/fake"
+	"app-server/internal/sandbox"
 )
 
 var (
@@ -31,6 +32,15 @@ const (
 	childQuiet      = 250 * time.Millisecond
 	childLimit      = 2 * time.Minute // for one story
 )
+
+// TestMain lets the test's program serve as the sandbox's child too, as main
+// does.
+func TestMain(m *testing.M) {
+	if args := os.Args[1:]; sandbox.Is(args) {
+		os.Exit(sandbox.Run(args))
+	}
+	os.Exit(m.Run())
+}
 
 // TestScripts runs each story of testdata/scripts twice: inside this process
 // with fake time, and as a child over pipes and loopback.
@@ -137,7 +147,7 @@ func startInProcess(l fake.Launch, transport http.RoundTripper) (*fake.Process, 
 	go func() { // ends with the program
 		code := run(ctx, process{
 			Args: append([]string{"--log-level", "debug"}, l.Args...), Stdin: stdinReader, Stdout: stdoutWriter,
-			Stderr: stderr, Getenv: func(name string) string { return env[name] }, Cwd: l.Dir,
+			Stderr: stderr, Getenv: func(name string) string { return env[name] }, Environ: l.Env, Cwd: l.Dir,
 			Transport: transport, Signals: signals,
 		})
 		// What the kernel does to the pipes of a process that has ended.

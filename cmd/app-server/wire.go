@@ -11,6 +11,11 @@ import (
 	"app-server/account"
 	"app-server/internal/backend"
 	"app-server/internal/config"
+	commands "app-server/internal/process"
+	"app-server/internal/process/shell"
+	"app-server/internal/sandbox"
+	"app-server/internal/skills"
+	"app-server/internal/tools"
 	"app-server/protocol"
 	"app-server/rpc"
 	"app-server/session"
@@ -25,6 +30,11 @@ type server struct {
 	accounts *account.Manager
 	backend  *backend.Client
 	threads  *session.Manager
+	// settings reads and writes config.toml; cfg is what it said at the start.
+	settings *config.Store
+	skills   *skills.Lister
+	cwd      string
+	getenv   func(string) string
 }
 
 // newServer builds the parts and joins them. It makes no request and reads
@@ -34,12 +44,17 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := config.Load(config.Options{Home: home, Overrides: opts.overrides, Cwd: p.Cwd, Getenv: p.Getenv})
+	settings := config.NewStore(config.Options{Home: home, Overrides: opts.overrides, Cwd: p.Cwd, Getenv: p.Getenv})
+	cfg := settings.Current()
 	for _, problem := range cfg.Problems {
 		log.Warn("configuration problem", zap.String("key", problem.Key), zap.String("summary", problem.Summary), zap.String("details", problem.Details))
 	}
 
-	s := &server{log: log, cfg: cfg, parent: &parent{cfg: cfg}}
+	s := &server{log: log, cfg: cfg, settings: settings, parent: &parent{cfg: cfg}, cwd: p.Cwd, getenv: p.Getenv}
+	s.skills = skills.NewLister(skills.Options{
+		Home: home, UserHome: config.UserHome(p.Getenv), Cwd: p.Cwd,
+		Disabled: func() []string { return settings.Current().DisabledSkills() },
+	})
 	s.accounts = account.NewManager(account.Options{
 		Home: home, Policy: s.policy(), Ask: s.parent, Notify: s.parent, Log: log.Named("account"),
 	})
@@ -48,7 +63,7 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 		Getenv: p.Getenv, Log: log.Named("backend"),
 	})
 	s.threads = session.NewManager(session.Options{
-		Parent: s.parent, Model: s.backend, Config: cfg, Version: version, Cwd: p.Cwd,
+		Parent: s.parent, Model: s.backend, Tools: newTools(p, home, log.Named("tools")), Config: cfg, Version: version, Cwd: p.Cwd,
 		Getenv: p.Getenv, Log: log.Named("session"),
 	})
 	s.conn = rpc.New(rpc.Options{
@@ -56,6 +71,20 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 	})
 	s.parent.conn = s.conn
 	return s, nil
+}
+
+// newTools makes what the model may call. Commands never write in the home: it
+// holds the user's sign-in and settings.
+func newTools(p process, home string, log *zap.Logger) *tools.Registry {
+	r := tools.NewRegistry(tools.Options{
+		Home: home, UserHome: p.Getenv("HOME"), Environ: p.Environ, Processes: commands.NewManager(),
+		Sandbox: sandbox.New(sandbox.Options{Protected: []string{home}, Tmpdir: p.Getenv("TMPDIR")}),
+		Shell:   shell.Detect(shell.System{Getenv: p.Getenv}), Log: log,
+	})
+	for _, t := range tools.Builtin() {
+		r.Add(t)
+	}
+	return r
 }
 
 // run serves until the connection has ended and everything is put away.
@@ -115,7 +144,7 @@ func tokenOf(s *account.Snapshot) backend.Token {
 
 // RefreshExternal asks the parent for new tokens, as account wants it done.
 func (p *parent) RefreshExternal(ctx context.Context, params protocol.ChatgptAuthTokensRefreshParams) (jsontext.Value, error) {
-	answer, err := p.conn.Ask(ctx, protocol.MethodAccountChatgptAuthTokensRefresh, params)
+	_, answer, err := p.conn.Ask(ctx, protocol.MethodAccountChatgptAuthTokensRefresh, params)
 	if refused, ok := errors.AsType[*rpc.Error](err); ok {
 		return nil, &account.ParentError{Code: refused.Code, Message: refused.Message, Data: refused.Data}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -84,10 +85,12 @@ func (c *Client) headers(r *Request, secrets *redactor) http.Header {
 	}
 	setHeader(h, "Session_id", r.ThreadID)
 	setHeader(h, "X-Client-Request-Id", r.ThreadID)
-	// The number counts the windows that compaction has opened; there is one.
-	setHeader(h, "X-Codex-Window-Id", r.ThreadID+":0")
+	setHeader(h, "X-Codex-Window-Id", r.ThreadID+":"+strconv.Itoa(r.Window))
 	if t := r.Turn; t != nil && t.TurnID != "" {
-		setHeader(h, "X-Codex-Turn-Metadata", turnMetadata(r.ThreadID, t))
+		setHeader(h, "X-Codex-Turn-Metadata", turnMetadata(r, t))
+	}
+	if r.Subagent != "" {
+		setHeader(h, "X-Openai-Subagent", r.Subagent)
 	}
 	if state := r.Turn.state(); state != "" {
 		setHeader(h, "X-Codex-Turn-State", state)
@@ -98,13 +101,17 @@ func (c *Client) headers(r *Request, secrets *redactor) http.Header {
 }
 
 // turnMetadata has the members of codex app-server 0.125.0.
-func turnMetadata(thread string, t *TurnState) string {
+func turnMetadata(r *Request, t *TurnState) string {
+	source := "user"
+	if r.Subagent != "" {
+		source = "subagent"
+	}
 	data, err := json.Marshal(struct {
 		Session string `json:"session_id"`
 		Source  string `json:"thread_source"`
 		Turn    string `json:"turn_id"`
 		Sandbox string `json:"sandbox,omitzero"`
-	}{thread, "user", t.TurnID, t.Sandbox})
+	}{r.ThreadID, source, t.TurnID, t.Sandbox})
 	if err != nil { // an id that is not UTF-8
 		return ""
 	}

@@ -39,3 +39,41 @@ func TestLookupModel(t *testing.T) {
 		}
 	}
 }
+
+// What is offered can be looked up again under its own name, and the default is
+// among it.
+func TestModelsAreKnown(t *testing.T) {
+	defaults := 0
+	for i, m := range Models() {
+		known := LookupModel(m.Slug)
+		if known.Slug != m.Slug || known.DefaultEffort != m.DefaultEffort || known.DisplayName == "" || known.Description == "" {
+			t.Errorf("%s: %+v", m.Slug, known)
+		}
+		if m.Upgrade != "" && !LookupModel(m.Upgrade).Listed {
+			t.Errorf("%s: the upgrade %s is not offered", m.Slug, m.Upgrade)
+		}
+		if m.Hidden && i < len(Models())-1 {
+			t.Errorf("%s is hidden and not last", m.Slug)
+		}
+		if m.Slug == DefaultModel && !m.Hidden {
+			defaults++
+		}
+	}
+	if defaults != 1 {
+		t.Errorf("%d defaults", defaults)
+	}
+}
+
+func TestModelTools(t *testing.T) {
+	for slug, want := range map[string]ModelTools{
+		"mock-model":          {Images: true},
+		"gpt-5.1":             {Images: true},
+		"gpt-5.2-codex":       {FreeformPatch: true, ShellCommand: true, Images: true},
+		"gpt-5.3-codex-spark": {FreeformPatch: true, ShellCommand: true, Images: true, OriginalDetail: true},
+		"gpt-5.4-mini":        {FreeformPatch: true, ShellCommand: true, Images: true, OriginalDetail: true, SearchImages: true},
+	} {
+		if got := LookupModel(slug).Tools; got != want {
+			t.Errorf("%s: %+v", slug, got)
+		}
+	}
+}

@@ -91,6 +91,11 @@ func (t *TurnState) keep(value string) {
 type Request struct {
 	Provider Provider
 	ThreadID string
+	// Window counts how often the thread's history was begun anew.
+	Window int
+	// Subagent says what a conversation is for that is not the user's own, such as
+	// "review"; empty for the user's.
+	Subagent string
 	// Turn may be nil.
 	Turn                *TurnState
 	Model, Instructions string

@@ -78,6 +78,8 @@ func TestHeaders(t *testing.T) {
 	mustComplete(t, c, r)                     //
 	r.Turn, r.Provider.QueryParams = nil, nil // and none
 	mustComplete(t, c, r)
+	r.Turn, r.Subagent = &TurnState{TurnID: "turn-3"}, "review"
+	mustComplete(t, c, r)
 
 	all := s.requests()
 	if all[0].Method != "POST" || all[0].Path != "/v1/responses" || all[0].Query != "a=%26&api-version=2026+01" || all[3].Query != "" {
@@ -101,8 +103,12 @@ func TestHeaders(t *testing.T) {
 	for _, q := range all {
 		states = append(states, q.Header.Get("X-Codex-Turn-State"))
 	}
-	if diff := cmp.Diff([]string{"", "sticky-1", "", ""}, states); diff != "" {
+	if diff := cmp.Diff([]string{"", "sticky-1", "", "", ""}, states); diff != "" {
 		t.Error("turn state:", diff)
+	}
+	subagent := []string{all[4].Header.Get("X-Openai-Subagent"), all[4].Header.Get("X-Codex-Turn-Metadata")}
+	if diff := cmp.Diff([]string{"review", `{"session_id":"thread-1","thread_source":"subagent","turn_id":"turn-3"}`}, subagent); diff != "" {
+		t.Error("subagent:", diff)
 	}
 }
 

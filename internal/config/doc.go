@@ -20,9 +20,16 @@
 // parse.go turns TOML into a tree that knows byte positions (tree.go) and goes
 // on after syntax errors (resync.go). override.go turns overrides into such
 // trees. reader.go takes typed values out of the layers, restrict.go those that
-// restrict, provider.go the model providers; load.go puts all together.
+// restrict, provider.go the model providers, mcp.go the MCP servers; load.go puts
+// all together.
 //
-// The package knows neither threads nor accounts and keeps no state: a [Config]
-// is immutable and safe for concurrent use. Problems and errors name keys and
-// places, never values, because a value may be a secret.
+// store.go has the handlers of the config methods. view.go tells the settings as
+// config/read does, with value.go for their JSON and their versions. A write
+// (edit.go) makes a new tree; document.go turns the difference of the two trees
+// into splices of the file's text, with write.go for values as TOML.
+//
+// The package knows neither threads nor accounts. A [Config] is immutable, a
+// [Store] keeps nothing but a lock for its writes; both are safe for concurrent
+// use. Problems and errors name keys and places, never values, because a value
+// may be a secret. [Config.Describe] alone tells values.
 package config

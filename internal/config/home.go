@@ -15,15 +15,15 @@ func Home(getenv func(string) string, cwd string) (string, error) {
 		}
 		return filepath.Clean(dir), nil
 	}
-	home := userHome(getenv)
+	home := UserHome(getenv)
 	if home == "" {
 		return "", errors.New("config: neither CODEX_HOME nor a home folder is set")
 	}
 	return filepath.Join(home, ".codex"), nil
 }
 
-// userHome is the user's home folder as the environment names it, or "".
-func userHome(getenv func(string) string) string {
+// UserHome is the user's home folder as the environment names it, or "".
+func UserHome(getenv func(string) string) string {
 	if getenv == nil {
 		return ""
 	}

@@ -49,6 +49,8 @@ type Config struct {
 	Problems []Problem
 
 	Model string
+	// ReviewModel is the model of reviews; empty for the thread's own.
+	ReviewModel string
 	// ModelProvider is an id; Providers may lack it, which is a problem and
 	// makes thread/start refuse.
 	ModelProvider string
@@ -58,6 +60,7 @@ type Config struct {
 	ApprovalPolicy        Restricted[protocol.ApprovalPolicy]
 	SandboxMode           Restricted[protocol.SandboxMode]
 	SandboxWorkspaceWrite Restricted[WorkspaceWrite]
+	ShellEnvironment      Restricted[ShellEnvironment]
 	ForcedWorkspaces      Restricted[[]string]
 	ForcedLoginMethod     Restricted[string]
 
@@ -86,6 +89,8 @@ type Config struct {
 
 	// Features are the feature flags, unknown ones included.
 	Features map[string]bool
+
+	WebSearch WebSearch
 
 	HideAgentReasoning, ShowRawAgentReasoning bool
 
@@ -211,7 +216,7 @@ func (c Config) GoString() string { return c.String() }
 func decode(l layers) *Config {
 	r := &reader{
 		base: overlay(l.file, l.over), over: l.over, file: l.source,
-		userHome: userHome(l.options.Getenv),
+		userHome: UserHome(l.options.Getenv),
 		problems: append([]Problem(nil), l.found...),
 	}
 	c := &Config{Home: l.options.Home, layers: l}
@@ -222,8 +227,10 @@ func decode(l layers) *Config {
 	c.SandboxMode = r.sandboxMode()
 	c.ApprovalPolicy = r.approvalPolicy()
 	c.SandboxWorkspaceWrite = r.workspaceWrite()
+	c.ShellEnvironment = r.shellEnvironment()
 
 	c.Model = r.text("model", "")
+	c.ReviewModel = r.text("review_model", "")
 	c.Providers = r.providers()
 	c.OpenAIBaseURL = c.Providers[ProviderOpenAI].BaseURL
 	c.ModelProvider = r.modelProvider(c.Providers)
@@ -251,6 +258,7 @@ func decode(l layers) *Config {
 	c.ProjectDocFallbackFilenames, _ = r.texts(r.base.get("project_doc_fallback_filenames"), "project_doc_fallback_filenames")
 
 	c.Features = r.features()
+	c.WebSearch = r.webSearch()
 	c.HideAgentReasoning = r.boolean("hide_agent_reasoning")
 	c.ShowRawAgentReasoning = r.boolean("show_raw_agent_reasoning")
 	c.Problems = r.problems
@@ -266,7 +274,7 @@ func (r *reader) selectProfile() string {
 	}
 	p := r.base.get("profiles").get(name)
 	if p == nil || p.kind != kindTable {
-		r.wrong(n, keyProfile, noSuchProfile)
+		r.missing(n, keyProfile, noSuchProfile)
 		return name
 	}
 	r.prof, r.profile = p, name
@@ -279,7 +287,7 @@ func (r *reader) modelProvider(known map[string]Provider) string {
 	n, key := r.lookup("model_provider")
 	id := r.textOf(n, key, ProviderOpenAI)
 	if _, ok := known[id]; !ok {
-		r.wrong(n, key, "this names no provider")
+		r.missing(n, key, "this names no provider")
 	}
 	return id
 }

@@ -34,6 +34,7 @@ func TestDefaults(t *testing.T) {
 }
 
 const everything = `
+review_model = "r"
 model = "m"
 model_provider = "mock"
 approval_policy = "on-request"
@@ -90,7 +91,7 @@ func TestEverything(t *testing.T) {
 	c := load(t, everything)
 	window, limit := int64(1000), int64(16)
 	want := &Config{
-		Home: c.Home, Model: "m", ModelProvider: "mock",
+		Home: c.Home, Model: "m", ReviewModel: "r", ModelProvider: "mock",
 		ApprovalPolicy:          Restricted[protocol.ApprovalPolicy]{Value: protocol.ApprovalPolicy{Mode: protocol.ApprovalOnRequest}, Set: true},
 		SandboxMode:             Restricted[protocol.SandboxMode]{Value: protocol.SandboxWorkspaceWrite, Set: true},
 		ForcedLoginMethod:       Restricted[string]{Value: "chatgpt", Set: true},

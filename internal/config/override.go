@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -152,7 +153,7 @@ func fromJSON(src *source, v any) (*node, error) {
 		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
 			return &node{kind: kindInt, num: int64(v), src: src}, nil
 		}
-		return &node{kind: kindFloat, src: src}, nil
+		return &node{kind: kindFloat, text: strconv.FormatFloat(v, 'g', -1, 64), src: src}, nil
 	case jsontext.Value:
 		return fromRaw(src, v)
 	case []any:

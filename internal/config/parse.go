@@ -308,7 +308,7 @@ func scalar(n *unstable.Node) *node {
 	case unstable.Bool:
 		return &node{kind: kindBool, flag: string(n.Data) == "true"}
 	case unstable.Float:
-		return &node{kind: kindFloat}
+		return &node{kind: kindFloat, text: string(n.Data)}
 	case unstable.Integer:
 		digits := strings.ReplaceAll(string(n.Data), "_", "")
 		plain := strings.TrimLeft(digits, "+-")
@@ -321,7 +321,7 @@ func scalar(n *unstable.Node) *node {
 		}
 		return &node{kind: kindInt, num: v}
 	}
-	return &node{kind: kindDate}
+	return &node{kind: kindDate, text: string(n.Data)}
 }
 
 // invalidUTF8 is the offset of the first byte that is not UTF-8, -1 for none.

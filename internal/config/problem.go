@@ -25,6 +25,12 @@ type Problem struct {
 
 	// source is the kind of layer that the value came from.
 	source string
+	// what is the part of Details that says what is wrong.
+	what string
+	// pending is set where the value is right but for something that it needs and
+	// that may be defined yet. It may be written and is shown; whoever uses it
+	// refuses.
+	pending bool
 }
 
 // thread reports whether the value came with thread/start.
@@ -67,7 +73,7 @@ func (s *source) position(offset int) protocol.TextPosition {
 
 // problem builds a Problem about key at a place of s.
 func (s *source) problem(at span, key, summary, what string) Problem {
-	p := Problem{Summary: summary, Key: key, Range: s.textRange(at), source: s.name}
+	p := Problem{Summary: summary, Key: key, Range: s.textRange(at), source: s.name, what: what}
 	where := s.name
 	if s.isFile() {
 		p.Path = s.name

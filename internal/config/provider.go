@@ -125,11 +125,11 @@ func (r *reader) provider(id, key string, t *node) Provider {
 	if name, _ := text("name"); name != "" {
 		p.Name = name
 	} else if t.get("name") == nil {
-		r.wrong(t, key, "this provider has no name; its id is used")
+		r.missing(t, key, "this provider has no name; its id is used")
 	}
 	var ok bool
 	if t.get("base_url") == nil {
-		r.wrong(t, key, "this provider has no base_url")
+		r.missing(t, key, "this provider has no base_url")
 		p.Err = fmt.Errorf("the provider %s has no base_url", id)
 	} else {
 		p.BaseURL, ok = r.webURL(t.get("base_url"), key+".base_url", "")

@@ -39,6 +39,15 @@ func (r *reader) wrong(n *node, key, want string) {
 	r.problems = append(r.problems, r.describe(n, key, want))
 }
 
+// missing notes that a value needs something that is not defined.
+func (r *reader) missing(n *node, key, want string) {
+	before := len(r.problems)
+	r.wrong(n, key, want)
+	for i := before; i < len(r.problems); i++ {
+		r.problems[i].pending = true
+	}
+}
+
 func (r *reader) describe(n *node, key, want string) Problem {
 	src := n.src
 	if !strings.HasPrefix(want, "this ") {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -18,15 +17,6 @@ type Restricted[T any] struct {
 	Err   error
 }
 
-// WorkspaceWrite is what the sandbox mode workspace-write allows. WritableRoots
-// are absolute paths.
-type WorkspaceWrite struct {
-	WritableRoots       []string
-	NetworkAccess       bool
-	ExcludeTmpdirEnvVar bool
-	ExcludeSlashTmp     bool
-}
-
 // Names of the settings that restrict.
 const (
 	keyWorkspaces     = "forced_chatgpt_workspace_id"
@@ -34,12 +24,13 @@ const (
 	keySandboxMode    = "sandbox_mode"
 	keyApprovalPolicy = "approval_policy"
 	keyWorkspaceWrite = "sandbox_workspace_write"
+	keyEnvironment    = "shell_environment_policy"
 	keyProfile        = "profile"
 )
 
 // restrictions are the settings that a malformed override may be about. A
 // profile counts because it may hold others.
-var restrictions = [...]string{keyWorkspaces, keyLoginMethod, keySandboxMode, keyApprovalPolicy, keyWorkspaceWrite, keyProfile}
+var restrictions = [...]string{keyWorkspaces, keyLoginMethod, keySandboxMode, keyApprovalPolicy, keyWorkspaceWrite, keyEnvironment, keyProfile}
 
 // unreadable is the error of a Restricted for a problem.
 func unreadable(name string, p Problem) error {
@@ -283,72 +274,3 @@ const (
 	mayLack presence = iota
 	mustBeThere
 )
-
-// workspaceWrite reads sandbox_workspace_write. One part that cannot be read
-// makes the whole an error, since its default may allow more.
-func (r *reader) workspaceWrite() (out Restricted[WorkspaceWrite]) {
-	t := r.base.get(keyWorkspaceWrite)
-	if t == nil {
-		if !r.gone(r.base) || r.file.broken >= 0 {
-			// The table may stand anywhere.
-			out.Err = hidden(keyWorkspaceWrite, r.file)
-		}
-		return out
-	}
-	for _, n := range []*node{t, t.hides} {
-		if n != nil && n.kind != kindTable {
-			p := r.describe(n, keyWorkspaceWrite, "a table")
-			r.problems = append(r.problems, p)
-			out.Err = unreadable(keyWorkspaceWrite, p)
-			return out
-		}
-	}
-	out.Set = true
-	var errs []error
-	if t.unsure {
-		_, _, err := r.certain(t, keyWorkspaceWrite, keyWorkspaceWrite)
-		errs = append(errs, err)
-	}
-	// part finds one part; it is nil where the part is absent or not usable.
-	part := func(name string) *node {
-		full := keyWorkspaceWrite + "." + name
-		n := t.get(name)
-		switch {
-		case n == nil && !r.gone(t):
-			errs = append(errs, hidden(full, r.file))
-		case n != nil && !sure(n):
-			_, _, err := r.certain(n, full, full)
-			errs = append(errs, err)
-		default:
-			return n
-		}
-		return nil
-	}
-	flag := func(name string) bool {
-		n := part(name)
-		if n == nil {
-			return false
-		}
-		if n.kind != kindBool {
-			p := r.describe(n, keyWorkspaceWrite+"."+name, "true or false")
-			r.problems = append(r.problems, p)
-			errs = append(errs, unreadable(p.Key, p))
-		}
-		return n.flag
-	}
-	out.Value.NetworkAccess = flag("network_access")
-	out.Value.ExcludeTmpdirEnvVar = flag("exclude_tmpdir_env_var")
-	out.Value.ExcludeSlashTmp = flag("exclude_slash_tmp")
-	if n := part("writable_roots"); n != nil {
-		key := keyWorkspaceWrite + ".writable_roots"
-		roots, ok := r.texts(n, key)
-		if !ok {
-			errs = append(errs, unreadable(key, r.problems[len(r.problems)-1]))
-		}
-		for _, root := range roots {
-			out.Value.WritableRoots = append(out.Value.WritableRoots, r.path(n, root))
-		}
-	}
-	out.Err = errors.Join(errs...)
-	return out
-}

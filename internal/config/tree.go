@@ -38,7 +38,8 @@ func (k kind) String() string {
 
 // node is a value of a settings tree, with the place that it came from.
 type node struct {
-	kind  kind
+	kind kind
+	// text is a text, or a date or a number with a fraction as it is written.
 	text  string
 	num   int64
 	flag  bool

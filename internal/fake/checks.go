@@ -15,6 +15,7 @@ import (
 const (
 	checkTurns   = "turns"
 	checkAnswers = "answers"
+	checkItems   = "items"
 )
 
 // checkAll makes the checks that every story gets for free. It runs after the
@@ -24,6 +25,9 @@ func (r *runner) checkAll() error {
 	err := errors.Join(r.checkLines(lines), r.checkNever(lines), r.checkSecrets(lines), r.checkBackend())
 	if !r.story.Unchecked[checkTurns] {
 		err = errors.Join(err, r.checkTurns(lines))
+	}
+	if !r.story.Unchecked[checkItems] {
+		err = errors.Join(err, r.checkItems(lines))
 	}
 	if !r.story.Unchecked[checkAnswers] {
 		err = errors.Join(err, r.checkAnswers(lines))

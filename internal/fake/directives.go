@@ -70,6 +70,8 @@ func (r *runner) directive(ctx context.Context, i int, verb, rest string) error 
 		return r.fileLine(rest)
 	case "files":
 		return r.filesLine(rest)
+	case "processes":
+		return r.processesLine(ctx, rest)
 	}
 	return fmt.Errorf("unknown directive %q", verb)
 }

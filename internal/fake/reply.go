@@ -131,6 +131,12 @@ func FunctionCall(callID, name, arguments string) Step {
 		"type": "function_call", "call_id": callID, "name": name, "arguments": arguments}})
 }
 
+// CustomCall is a call of a custom tool by the model, with a free text.
+func CustomCall(callID, name, input string) Step {
+	return event("response.output_item.done", map[string]any{"output_index": 0, "item": map[string]any{
+		"type": "custom_tool_call", "call_id": callID, "name": name, "input": input}})
+}
+
 // answerUsage is what an [Answer] claims to have cost.
 var answerUsage = Usage{Input: 10, Output: 5}
 

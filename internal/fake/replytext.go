@@ -126,6 +126,13 @@ func (p *replyParser) steps(verb, rest string) ([]Step, error) {
 			return nil, fmt.Errorf("a call is written CALLID NAME ARGUMENTS")
 		}
 		return []Step{FunctionCall(parts[0], parts[1], parts[2])}, nil
+	case "custom":
+		parts := strings.SplitN(rest, " ", 3)
+		if len(parts) != 3 {
+			return nil, fmt.Errorf("a custom call is written CALLID NAME TEXT")
+		}
+		text, err := strconv.Unquote(parts[2])
+		return []Step{CustomCall(parts[0], parts[1], text)}, err
 	case "completed":
 		u := answerUsage
 		if rest != "" {

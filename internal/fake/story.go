@@ -18,7 +18,7 @@ type Story struct {
 	Only string
 	// Stores and Shows name secrets that may be found in files, and on stdout.
 	Stores, Shows map[string]bool
-	// Unchecked names checks that are left out: turns, answers.
+	// Unchecked names checks that are left out: turns, answers, items.
 	Unchecked map[string]bool
 
 	files    map[string]string // by path, home/... or project/...

@@ -10,10 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attributes puts a command into a session of its own, with the terminal as
-// its controlling one, and has the kernel kill it when our thread ends.
-func attributes(terminal bool) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setsid: true, Setctty: terminal, Ctty: 0, Pdeathsig: syscall.SIGKILL}
+// attributes adds to those of a caller: a session of its own, with the terminal
+// as its controlling one, and that the kernel kills the command when our thread
+// ends.
+func attributes(a syscall.SysProcAttr, terminal bool) *syscall.SysProcAttr {
+	a.Setsid, a.Setctty, a.Ctty, a.Pdeathsig = true, terminal, 0, syscall.SIGKILL
+	return &a
 }
 
 // awaitExit waits for the end without reaping, so that the number of the

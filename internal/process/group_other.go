@@ -7,10 +7,11 @@ import (
 	"syscall"
 )
 
-// attributes puts a command into a session of its own, with the terminal as
-// its controlling one.
-func attributes(terminal bool) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setsid: true, Setctty: terminal, Ctty: 0}
+// attributes adds to those of a caller: a session of its own, with the terminal
+// as its controlling one.
+func attributes(a syscall.SysProcAttr, terminal bool) *syscall.SysProcAttr {
+	a.Setsid, a.Setctty, a.Ctty = true, terminal, 0
+	return &a
 }
 
 // awaitExit reaps at once; what is left of the group is killed right after.

@@ -8,10 +8,11 @@ import (
 	"syscall"
 )
 
-// attributes puts a command into a group of its own, out of reach of our
+// attributes adds to those of a caller: a group of its own, out of reach of our
 // console's Ctrl-C.
-func attributes(bool) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+func attributes(a syscall.SysProcAttr, _ bool) *syscall.SysProcAttr {
+	a.CreationFlags |= syscall.CREATE_NEW_PROCESS_GROUP
+	return &a
 }
 
 // terminate kills: there is no polite way that console programs share.

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"syscall"
 )
 
 // guardScript kills the groups that it was told of when its input ends, which
@@ -73,7 +74,7 @@ func (g *guard) start() bool {
 	cmd := exec.Command("/bin/sh", "-c", guardScript, "sh", g.mark)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/bin:/bin"}
-	cmd.SysProcAttr = attributes(false)
+	cmd.SysProcAttr = attributes(syscall.SysProcAttr{}, false)
 	survive(cmd.SysProcAttr)
 	tell, err := cmd.StdinPipe()
 	if err != nil {

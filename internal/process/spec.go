@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"syscall"
 	"time"
 )
 
@@ -14,6 +15,9 @@ type Spec struct {
 	// Env is the whole environment, as NAME=VALUE. Nothing is inherited. A
 	// program without a folder in its name is looked up in this PATH.
 	Env []string
+	// Attr is what a sandbox wants at the start, nil for nothing. Session, group,
+	// terminal and death signal are set on a copy of it.
+	Attr *syscall.SysProcAttr
 	// Owner names who the process belongs to, such as a thread; ids and the
 	// limit count for each owner.
 	Owner string

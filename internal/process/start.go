@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -30,8 +31,12 @@ func (p *Process) start() error {
 	if err != nil {
 		return err
 	}
+	var attr syscall.SysProcAttr
+	if p.spec.Attr != nil {
+		attr = *p.spec.Attr
+	}
 	p.cmd = &exec.Cmd{
-		Path: program, Args: p.spec.Argv, Dir: p.spec.Dir, SysProcAttr: attributes(p.spec.Terminal != nil),
+		Path: program, Args: p.spec.Argv, Dir: p.spec.Dir, SysProcAttr: attributes(attr, p.spec.Terminal != nil),
 		// Never nil, which would mean our own environment.
 		Env: append(append([]string{}, p.spec.Env...), p.m.markOf(p)),
 	}

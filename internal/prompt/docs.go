@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"app-server/internal/project"
 )
 
 // Names of the files with instructions for agents, best first.
@@ -60,7 +62,7 @@ func ProjectDocs(o DocsOptions) Docs {
 			names = append(names, name)
 		}
 	}
-	for _, dir := range projectFolders(o.Cwd) {
+	for _, dir := range project.Folders(o.Cwd) {
 		g.folder(dir, names)
 	}
 	if len(g.docs.Sources) > 0 {
@@ -68,28 +70,6 @@ func ProjectDocs(o DocsOptions) Docs {
 			". Where two of them disagree, the later one wins; the user's own words win over all.\n" + g.text.String() + "</project_instructions>"
 	}
 	return g.docs
-}
-
-// projectFolders lists the folders from the project's root down to cwd.
-func projectFolders(cwd string) []string {
-	if cwd == "" {
-		return nil
-	}
-	cwd = filepath.Clean(cwd)
-	var up []string
-	for dir := cwd; ; {
-		up = append(up, dir)
-		// In a worktree .git is a file.
-		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
-			slices.Reverse(up)
-			return up
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return []string{cwd}
-		}
-		dir = parent
-	}
 }
 
 // gatherer collects files until the budget is used up.

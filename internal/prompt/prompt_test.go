@@ -161,3 +161,12 @@ func TestChanges(t *testing.T) {
 		t.Errorf("a tone is taken back: %+v", got)
 	}
 }
+
+func TestCompaction(t *testing.T) {
+	if !strings.Contains(Compaction(), "summary") {
+		t.Error("the request must say what is wanted")
+	}
+	if got := Summary("what <was> done"); !strings.Contains(got, "\n\nwhat <was> done\n") {
+		t.Errorf("the summary goes in as it is:\n%s", got)
+	}
+}

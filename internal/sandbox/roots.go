@@ -83,13 +83,27 @@ func (s *Sandbox) Folders(p Policy) (Folders, error) {
 
 // Allows tells whether a file at path may be written, created or removed. Links
 // in the path are resolved; of what does not exist yet, the part that does
-// exist. It is for writes that the server does itself, such as patches.
+// exist. It is for writes that the server does itself, such as patches, and so
+// stricter than what holds for commands: a kept name counts at any depth, in any
+// case of letters, and before there is such a folder. With full access it does
+// not count.
 func (f Folders) Allows(path string) bool {
 	real, err := resolveExisting(path)
 	if err != nil || within(real, f.Never) {
 		return false
 	}
-	return deepest(real, f.Writable) > deepest(real, f.Kept)
+	n := deepest(real, f.Writable)
+	if n <= deepest(real, f.Kept) {
+		return false
+	}
+	return n == len(string(filepath.Separator)) || !hasKeptName(real[n:])
+}
+
+// hasKeptName tells whether a part of a path is a kept name.
+func hasKeptName(path string) bool {
+	return slices.ContainsFunc(strings.Split(path, string(filepath.Separator)), func(part string) bool {
+		return slices.ContainsFunc(keptNames, func(kept string) bool { return strings.EqualFold(part, kept) })
+	})
 }
 
 // deepest is the length of the longest of dirs that holds path; 0 if none does.

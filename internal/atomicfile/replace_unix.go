@@ -1,0 +1,26 @@
+//go:build !windows
+
+package atomicfile
+
+import (
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+)
+
+// Replace gives the file at path new content. A file that is there keeps its
+// mode, a new one is readable by its owner alone. The temporary file lies in the
+// same folder, because a token has no place in /tmp. A path that is a link is
+// replaced by a file: resolve it first.
+func Replace(path string, data []byte) error {
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)),
+		renameio.WithPermissions(newMode), renameio.WithExistingPermissions())
+	if err != nil {
+		return err
+	}
+	defer f.Cleanup()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.CloseAtomicallyReplace()
+}

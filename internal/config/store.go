@@ -1,0 +1,131 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"app-server/internal/atomicfile"
+	"app-server/protocol"
+)
+
+// Store reads and writes the settings while the server runs. Its methods are
+// the handlers of the config methods; all are safe for concurrent use.
+type Store struct {
+	options Options
+	// writing keeps the edits of this process from each other. Other processes
+	// are kept apart by the version that a parent sends along.
+	writing sync.Mutex
+}
+
+// NewStore makes a Store of the same options as [Load]. It reads nothing.
+func NewStore(o Options) *Store { return &Store{options: o} }
+
+// Current returns the settings as the file has them now. Like [Load] it never
+// fails.
+func (s *Store) Current() *Config { return Load(s.options) }
+
+// Read handles config/read.
+func (s *Store) Read(_ context.Context, p *protocol.ConfigReadParams) (protocol.ConfigReadResponse, error) {
+	r := s.Current().Describe()
+	if !p.IncludeLayers {
+		r.Layers = nil
+	}
+	return r, nil
+}
+
+// Requirements handles configRequirements/read: there is no source of any.
+func (s *Store) Requirements(context.Context, *protocol.NoParams) (protocol.ConfigRequirementsReadResponse, error) {
+	return protocol.ConfigRequirementsReadResponse{}, nil
+}
+
+// WriteValue handles config/value/write. It keeps the text of the file but for
+// the value that changes, and refuses with a *protocol.Error that has a
+// [protocol.ConfigWriteErrorCode].
+func (s *Store) WriteValue(_ context.Context, p *protocol.ConfigValueWriteParams) (protocol.ConfigWriteResponse, error) {
+	return s.write(p.ConfigWriteTarget, []protocol.ConfigEdit{p.ConfigEdit})
+}
+
+// WriteBatch handles config/batchWrite: all edits are made, or none.
+func (s *Store) WriteBatch(_ context.Context, p *protocol.ConfigBatchWriteParams) (protocol.ConfigWriteResponse, error) {
+	return s.write(p.ConfigWriteTarget, p.Edits)
+}
+
+func (s *Store) write(target protocol.ConfigWriteTarget, in []protocol.ConfigEdit) (protocol.ConfigWriteResponse, error) {
+	var none protocol.ConfigWriteResponse
+	file := filepath.Join(s.options.Home, fileName)
+	if target.FilePath != nil && filepath.Clean(*target.FilePath) != file {
+		return none, refusal(protocol.WriteLayerReadonly, "Only the user's own config.toml can be written")
+	}
+	edits := make([]edit, len(in))
+	for i := range in {
+		var err error
+		if edits[i], err = readEdit(in[i]); err != nil {
+			return none, err
+		}
+	}
+
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	now := s.Current()
+	src := now.layers.source
+	if v := target.ExpectedVersion; v != nil && *v != versionOf(now.layers.file) {
+		return none, refusal(protocol.WriteVersionConflict, "The file has changed since it was read; read it again")
+	}
+	for _, p := range now.layers.found {
+		if p.Path != "" {
+			return none, refusal(protocol.WriteValidationError, "The file cannot be edited before this is mended: %s", p.Details)
+		}
+	}
+	text, _, err := editText(src.data, now.layers.file, edits)
+	if err != nil {
+		return none, err
+	}
+	after := now.withFile(text)
+	if err := after.check(edits); err != nil {
+		return none, err
+	}
+	if string(text) != string(src.data) {
+		if err := save(file, text); err != nil {
+			return none, err
+		}
+	}
+	r := protocol.ConfigWriteResponse{Status: protocol.WriteOK, Version: versionOf(after.layers.file), FilePath: file}
+	if r.OverriddenMetadata = after.overridden(edits); r.OverriddenMetadata != nil {
+		r.Status = protocol.WriteOKOverridden
+	}
+	return r, nil
+}
+
+// withFile is c with another text of the settings file.
+func (c *Config) withFile(text []byte) *Config {
+	l := c.layers
+	l.source = &source{name: c.layers.source.name, dir: c.layers.source.dir, broken: -1, data: text}
+	_, l.found = parseFlags(l.options.Overrides, l.options.Cwd)
+	file, problems := parseFile(l.source)
+	l.file, l.found = file, append(problems, l.found...)
+	return decode(l)
+}
+
+// save replaces the settings file. Where it is a link, what it points at is
+// replaced. The folder may not be there yet.
+func save(file string, text []byte) error {
+	to, err := filepath.EvalSymlinks(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		to, err = file, os.MkdirAll(filepath.Dir(file), 0o700)
+	}
+	if err == nil {
+		err = atomicfile.Replace(to, text)
+	}
+	if err != nil {
+		reason := err
+		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+			reason = pe.Err
+		}
+		return protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "config.toml could not be written: %v", reason)
+	}
+	return nil
+}

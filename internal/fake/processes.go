@@ -1,0 +1,50 @@
+package fake
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// processLook is how long to wait between two looks at the process table.
+const processLook = 20 * time.Millisecond
+
+// processesLine wants that no process has a text in its command line, now or
+// soon. Only Linux tells.
+func (r *runner) processesLine(ctx context.Context, rest string) error {
+	text, ok := strings.CutPrefix(rest, "!contain ")
+	if !ok {
+		return errors.New("want processes !contain TEXT")
+	}
+	text = strings.TrimSpace(text)
+	ctx, cancel := context.WithTimeout(ctx, r.patience(r.mode.Patience))
+	defer cancel()
+	for {
+		found := processWith(text)
+		if found == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("a process is left: %s", found)
+		case <-time.After(processLook):
+		}
+	}
+}
+
+// processWith finds the command line of a process.
+func processWith(text string) string {
+	paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range paths {
+		line, err := os.ReadFile(path)
+		if err == nil && bytes.Contains(line, []byte(text)) {
+			return string(bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
+		}
+	}
+	return ""
+}

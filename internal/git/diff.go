@@ -1,0 +1,144 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	// maxDiffWait bounds all of a diff; a parent waits for it.
+	maxDiffWait = 30 * time.Second
+	// maxBases is how many candidates for a base are weighed against each other.
+	maxBases = 50
+)
+
+// Diff is what a working tree has that no remote has.
+type Diff struct {
+	// SHA is the newest commit below HEAD that a remote has.
+	SHA string
+	// Text is a git patch from there to the files as they are now, with files
+	// that git does not know yet and does not ignore.
+	Text string
+}
+
+// DiffToRemote compares the repository around cwd with what its remotes are
+// known to have; nothing is fetched. It fails where there is no repository, no
+// commit, no remote that has one, or no git.
+//
+// The programs that a repository's settings name for showing diffs are not run;
+// its filters are, since without them files look changed that are not.
+func DiffToRemote(ctx context.Context, cwd string, getenv func(string) string) (Diff, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxDiffWait)
+	defer cancel()
+	g := newRunner(cwd, getenv)
+	top, err := g.run(ctx, "rev-parse", "--show-toplevel")
+	if err != nil {
+		return Diff{}, told(err, errNoRepository)
+	}
+	// From the top, or files that git does not know would be missing.
+	g.dir = filepath.FromSlash(strings.TrimRight(top, "\r\n"))
+	base, err := g.base(ctx)
+	if err != nil {
+		return Diff{}, err
+	}
+	index, remove, err := g.copyIndex(ctx)
+	if err != nil {
+		return Diff{}, err
+	}
+	defer remove()
+	// In a copy of the index new files are announced, so that they take part in
+	// the diff while the user's own index stays as it is.
+	g.env = append(g.env, "GIT_INDEX_FILE="+index)
+	if _, err := g.run(ctx, "add", "--intent-to-add", "--all"); err != nil {
+		return Diff{}, err
+	}
+	text, err := g.run(ctx, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "--binary", base)
+	if err != nil {
+		return Diff{}, err
+	}
+	return Diff{SHA: base, Text: text}, nil
+}
+
+// base is the newest commit below HEAD that a remote has. Where branches were
+// joined there are several; the one that leaves the least to tell counts.
+func (g runner) base(ctx context.Context) (string, error) {
+	out, err := g.run(ctx, "rev-list", "--boundary", "HEAD", "--not", "--remotes")
+	if err != nil {
+		return "", told(err, errNoCommit)
+	}
+	if strings.TrimSpace(out) == "" {
+		head, err := g.run(ctx, "rev-parse", "HEAD")
+		return strings.TrimSpace(head), err
+	}
+	best, least := "", ""
+	weighed := 0
+	for line := range strings.Lines(out) {
+		sha, ok := strings.CutPrefix(strings.TrimSpace(line), "-")
+		if !ok {
+			continue
+		}
+		if weighed++; weighed > maxBases {
+			break
+		}
+		count, err := g.run(ctx, "rev-list", "--count", sha+"..HEAD")
+		if err != nil {
+			return "", err
+		}
+		// Numbers compare by length, then as texts.
+		count = strings.TrimSpace(count)
+		if best == "" || len(count) < len(least) || len(count) == len(least) && count < least {
+			best, least = sha, count
+		}
+	}
+	if best == "" {
+		return "", errNoRemote
+	}
+	return best, nil
+}
+
+// copyIndex copies the index into a temporary file. remove takes the file away;
+// it is nil where err is not.
+func (g runner) copyIndex(ctx context.Context) (path string, remove func(), err error) {
+	out, err := g.run(ctx, "rev-parse", "--git-path", "index")
+	if err != nil {
+		return "", nil, err
+	}
+	index := filepath.FromSlash(strings.TrimRight(out, "\r\n"))
+	if !filepath.IsAbs(index) {
+		index = filepath.Join(g.dir, index)
+	}
+	tmp, err := os.CreateTemp("", "app-server-index-*")
+	if err != nil {
+		return "", nil, err
+	}
+	remove = func() {
+		_ = os.Remove(tmp.Name())
+		_ = os.Remove(tmp.Name() + ".lock")
+	}
+	in, err := os.Open(index)
+	if err == nil {
+		_, err = io.Copy(tmp, in)
+		_ = in.Close()
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if closeErr := tmp.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		remove()
+		return "", nil, fmt.Errorf("index: %w", err)
+	}
+	if st, statErr := os.Stat(tmp.Name()); statErr == nil && st.Size() == 0 {
+		// Git takes a missing index for an empty one, but not an empty file.
+		_ = os.Remove(tmp.Name())
+	}
+	return tmp.Name(), remove, nil
+}

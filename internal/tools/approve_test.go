@@ -1,0 +1,321 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"app-server/internal/sandbox"
+	"app-server/protocol"
+)
+
+const escalated = `,"sandbox_permissions":"require_escalated","justification":"because"`
+
+func made(b *bench) bool {
+	_, err := os.Stat(filepath.Join(b.cwd, "made"))
+	return err == nil
+}
+
+// TestAnswers goes through what a parent may answer.
+func TestAnswers(t *testing.T) {
+	for _, test := range []struct {
+		name, answer string
+		err          error
+		status       protocol.ItemStatus
+		interrupts   int
+		rules        string
+	}{
+		{name: "accept", answer: `{"decision":"accept"}`, status: protocol.ItemDone},
+		{name: "acceptForSession", answer: `{"decision":"acceptForSession"}`, status: protocol.ItemDone},
+		{name: "amendment", answer: `{"decision":{"acceptWithExecpolicyAmendment":{"execpolicy_amendment":["touch","made"]}}}`, status: protocol.ItemDone, rules: "prefix_rule(pattern=[\"touch\", \"made\"], decision=\"allow\")\n"},
+		{name: "empty amendment", answer: `{"decision":{"acceptWithExecpolicyAmendment":{"execpolicy_amendment":[]}}}`, status: protocol.ItemDone},
+		{name: "network allow", answer: `{"decision":{"applyNetworkPolicyAmendment":{"network_policy_amendment":{"action":"allow","host":"x"}}}}`, status: protocol.ItemDone},
+		{name: "network deny", answer: `{"decision":{"applyNetworkPolicyAmendment":{"network_policy_amendment":{"action":"deny","host":"x"}}}}`, status: protocol.ItemDeclined},
+		{name: "decline", answer: `{"decision":"decline"}`, status: protocol.ItemDeclined},
+		{name: "cancel", answer: `{"decision":"cancel"}`, status: protocol.ItemDeclined, interrupts: 1},
+		{name: "unknown", answer: `{"decision":"zzz"}`, status: protocol.ItemDeclined},
+		{name: "rubbish", answer: `[7]`, status: protocol.ItemDeclined},
+		{name: "nothing", answer: ``, status: protocol.ItemDeclined},
+		{name: "error", err: errors.New("the parent says no"), status: protocol.ItemDeclined},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBench(t)
+			h := &fakeHost{answer: func(int, *protocol.CommandExecutionRequestApprovalParams) (string, error) {
+				return test.answer, test.err
+			}}
+			out := exec(b.turn(h, onRequest, readOnly), t.Context(), "touch made", escalated)
+			started, done := h.items(t)
+			if done.Status != test.status || made(b) != (test.status == protocol.ItemDone) || h.interrupts != test.interrupts || out == "" {
+				t.Errorf("status %s, made %v, interrupts %d, the model got %q", done.Status, made(b), h.interrupts, out)
+			}
+			if test.status == protocol.ItemDeclined && (done.ExitCode != nil || done.AggregatedOutput != nil) {
+				t.Errorf("a declined command has an outcome: %+v", done)
+			}
+			got, _ := os.ReadFile(filepath.Join(b.home, "rules", "default.rules"))
+			if string(got) != test.rules {
+				t.Errorf("rules %q", got)
+			}
+			want := &protocol.CommandExecutionRequestApprovalParams{
+				ThreadID: "thread", TurnID: "turn", ItemID: "c1", StartedAtMS: h.asked[0].StartedAtMS, Reason: new("because"),
+				Command: "/bin/sh -c 'touch made'", Cwd: b.cwd, CommandActions: started.CommandActions,
+				ProposedExecpolicyAmendment: []string{"touch", "made"},
+				AvailableDecisions: []protocol.CommandDecision{
+					{Kind: protocol.DecisionAccept}, {Kind: protocol.DecisionAcceptWithAmendment, Amendment: []string{"touch", "made"}}, {Kind: protocol.DecisionCancel},
+				},
+			}
+			if diff := cmp.Diff(want, h.asked[0]); diff != "" || h.asked[0].StartedAtMS == 0 {
+				t.Error(diff)
+			}
+			if events := h.seen(); events[0].started == nil || events[1].ask == nil {
+				t.Error("asked before item/started")
+			}
+		})
+	}
+}
+
+// TestWhoIsAsked goes through policies and commands. A case says what becomes of
+// a command without an answer from the user: asked, run or refused.
+func TestWhoIsAsked(t *testing.T) {
+	granular := func(g protocol.GranularApproval) protocol.ApprovalPolicy {
+		return protocol.ApprovalPolicy{Mode: protocol.ApprovalGranular, Granular: &g}
+	}
+	plain := func(m protocol.ApprovalMode) protocol.ApprovalPolicy { return protocol.ApprovalPolicy{Mode: m} }
+	const rulesFile = `prefix_rule(pattern=["mkdir"])
+prefix_rule(pattern=["git", "pull"], decision="prompt", justification="It uses the network.")
+prefix_rule(pattern=["make", ["a", "b"]], decision="forbidden")
+`
+	for _, test := range []struct {
+		name     string
+		approval protocol.ApprovalPolicy
+		sandbox  protocol.SandboxPolicyType
+		command  string
+		more     string
+		want     string
+	}{
+		{"untrusted, known", plain(untrusted), readOnly, "ls", "", "run"},
+		{"untrusted, unknown", plain(untrusted), readOnly, "touch x", "", "asked touch x"},
+		{"untrusted, full access", plain(untrusted), full, "touch x", "", "asked touch x"},
+		{"untrusted, list", plain(untrusted), readOnly, "cat x | wc -l && touch x && go build", "", "asked touch x"},
+		{"untrusted, text that cannot be read", plain(untrusted), readOnly, "echo a > x", "", "asked /bin/sh -c echo a > x"},
+		{"untrusted, escalated", plain(untrusted), readOnly, "touch x", escalated, "asked touch x"},
+		{"on-request", plain(onRequest), readOnly, "touch x", "", "run"},
+		{"on-request, escalated", plain(onRequest), readOnly, "touch x", escalated, "asked touch x"},
+		{"on-request, escalated, full access", plain(onRequest), full, "touch x", escalated, "run"},
+		{"on-request, prefix rule", plain(onRequest), readOnly, "touch a b", escalated + `,"prefix_rule":["touch","a"]`, "asked touch a"},
+		{"on-request, prefix rule of another command", plain(onRequest), readOnly, "touch x", escalated + `,"prefix_rule":["git","pull"]`, "asked touch x"},
+		{"on-request, prefix rule that is too wide", plain(onRequest), readOnly, "python3 x.py", escalated + `,"prefix_rule":["python3"]`, "asked python3 x.py"},
+		{"on-request, prefix rule of an interpreter", plain(onRequest), readOnly, "bash -c 'touch x'", escalated + `,"prefix_rule":["bash","-c"]`, "asked bash -c touch x"},
+		{"on-request, rm -rf", plain(onRequest), full, "echo a && rm -rf x", "", "asked rm -rf x"},
+		{"on-request, nested rm -fr", plain(onRequest), readOnly, "bash -c '/bin/rm -fr x'", "", "asked bash -c /bin/rm -fr x"},
+		{"on-request, rm", plain(onRequest), readOnly, "rm x", "", "run"},
+		{"never, escalated", plain(never), readOnly, "touch x", escalated, "refused"},
+		{"never, rm -rf", plain(never), readOnly, "rm -rf x", "", "refused"},
+		{"never, rm -rf, full access", plain(never), full, "rm -rf x", "", "run"},
+		{"granular, escalated", granular(protocol.GranularApproval{SandboxApproval: true}), readOnly, "touch x", escalated, "asked touch x"},
+		{"granular without, escalated", granular(protocol.GranularApproval{Rules: true}), readOnly, "touch x", escalated, "refused"},
+		{"granular without rules", granular(protocol.GranularApproval{SandboxApproval: true}), readOnly, "git pull", "", "refused"},
+		{"granular with rules", granular(protocol.GranularApproval{Rules: true}), readOnly, "git pull", "", "asked "},
+		{"rule allows", plain(untrusted), readOnly, "mkdir x", "", "run"},
+		{"rule allows a part", plain(untrusted), readOnly, "mkdir x && touch y", "", "asked touch y"},
+		{"rule asks", plain(onRequest), full, "git pull origin", "", "asked "},
+		{"rule asks, never", plain(never), full, "git pull", "", "refused"},
+		{"rule forbids", plain(onRequest), full, "cd . && make b c", "", "refused"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b, h := newBench(t), &fakeHost{answer: always(`"decline"`)}
+			needSandbox(t, b)
+			if err := os.MkdirAll(filepath.Join(b.home, "rules"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(b.home, "rules", "a.rules"), []byte(rulesFile), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			turn := b.turn(h, never, test.sandbox)
+			turn.Env.Approval = test.approval
+			exec(turn, t.Context(), test.command, test.more)
+			got := "refused"
+			for _, e := range h.seen() {
+				switch {
+				case e.ask != nil:
+					got = "asked " + strings.Join(e.ask.ProposedExecpolicyAmendment, " ")
+				case e.completed != nil && e.completed.Status != protocol.ItemDeclined:
+					got = "run"
+				}
+			}
+			if got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestRetryOutside(t *testing.T) {
+	for _, mode := range []protocol.ApprovalMode{onFailure, onRequest, never} {
+		for _, decision := range []string{`"accept"`, `"decline"`} {
+			t.Run(string(mode)+decision, func(t *testing.T) {
+				b, h := newBench(t), &fakeHost{answer: always(decision)}
+				needSandbox(t, b)
+				out := exec(b.turn(h, mode, readOnly), t.Context(), "echo try; touch made && echo yes", "")
+				_, done := h.items(t)
+				asked, accepted := mode == onFailure, mode == onFailure && decision == `"accept"`
+				if (len(h.asked) == 1) != asked || made(b) != accepted {
+					t.Fatalf("asked %d times, made %v", len(h.asked), made(b))
+				}
+				status := protocol.ItemFailed
+				switch {
+				case accepted:
+					status = protocol.ItemDone
+				case asked:
+					status = protocol.ItemDeclined
+				}
+				if done.Status != status || strings.Contains(out, "yes") != accepted || !strings.Contains(out, "try") {
+					t.Errorf("status %s, the model got %q", done.Status, out)
+				}
+			})
+		}
+	}
+}
+
+// TestNoSandbox: where the host cannot confine commands nothing runs without a
+// question, and the user is warned once.
+func TestNoSandbox(t *testing.T) {
+	for _, test := range []struct {
+		approval protocol.ApprovalMode
+		sandbox  protocol.SandboxPolicyType
+		command  string
+		asked    bool
+		run      bool
+	}{
+		{onRequest, readOnly, "touch made", true, true},
+		{untrusted, readOnly, "ls; touch made", true, true},
+		{onFailure, readOnly, "touch made", true, true},
+		{never, readOnly, "touch made", false, false},
+		{never, full, "touch made", false, true},
+	} {
+		b, h := newBench(t), &fakeHost{answer: always(`"accept"`)}
+		b.o.Sandbox = sandbox.New(sandbox.Options{Known: &sandbox.Support{Err: errors.New("no walls")}})
+		for range 2 {
+			exec(b.turn(h, test.approval, test.sandbox), t.Context(), test.command, "")
+		}
+		warnings := 1
+		if test.sandbox == full || test.approval == untrusted { // an untrusted command was to be asked about anyway
+			warnings = 0
+		}
+		if (len(h.asked) > 0) != test.asked || made(b) != test.run || len(h.warnings) != warnings {
+			t.Errorf("%s, %s: asked %d times, made %v, warnings %q", test.approval, test.sandbox, len(h.asked), made(b), h.warnings)
+		}
+	}
+}
+
+// TestWeakSandbox: what the sandbox cannot enforce is told once a thread.
+func TestWeakSandbox(t *testing.T) {
+	b, h := newBench(t), &fakeHost{}
+	needSandbox(t, b)
+	weak := b.o.Sandbox.Probe()
+	weak.Missing = []string{"Something is missing."}
+	b.o.Sandbox = sandbox.New(sandbox.Options{Known: &weak})
+	exec(b.turn(h, never, full), t.Context(), "true", "")
+	if len(h.warnings) != 0 {
+		t.Errorf("warned without a sandbox: %q", h.warnings)
+	}
+	for range 2 {
+		exec(b.turn(h, never, readOnly), t.Context(), "true", "")
+	}
+	if len(h.warnings) != 1 || !strings.Contains(h.warnings[0], "Something is missing.") {
+		t.Errorf("warnings %q", h.warnings)
+	}
+}
+
+// TestCancelEndsTheTurn: after a cancel nothing of the turn is asked or run, even
+// where the interrupt takes its time.
+func TestCancelEndsTheTurn(t *testing.T) {
+	b, h := newBench(t), &fakeHost{answer: always(`"cancel"`)}
+	turn := b.turn(h, onRequest, readOnly)
+	exec(turn, t.Context(), "touch made", escalated)
+	exec(turn, t.Context(), "touch made", escalated)
+	exec(turn, t.Context(), "true", "")
+	if len(h.asked) != 1 || h.interrupts != 1 {
+		t.Errorf("asked %d times, interrupted %d times", len(h.asked), h.interrupts)
+	}
+	h.items(t)
+}
+
+// TestBadRules: rules that cannot be read are told once and hold nobody up.
+func TestBadRules(t *testing.T) {
+	b, h := newBench(t), &fakeHost{}
+	if err := os.MkdirAll(filepath.Join(b.home, "rules"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(b.home, "rules", "a.rules"), []byte("prefix_rule(pattern=7)"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		exec(b.turn(h, never, full), t.Context(), "true", "")
+	}
+	if len(h.warnings) != 1 || !strings.Contains(h.warnings[0], "a.rules") || !strings.Contains(h.warnings[0], "line 1") {
+		t.Errorf("warnings %q", h.warnings)
+	}
+}
+
+func TestApprovalForSession(t *testing.T) {
+	b, h := newBench(t), &fakeHost{answer: always(`"acceptForSession"`)}
+	for range 2 {
+		os.Remove(filepath.Join(b.cwd, "made"))
+		exec(b.turn(h, onRequest, readOnly), t.Context(), "touch made", escalated)
+		if !made(b) {
+			t.Fatal("not run")
+		}
+	}
+	if len(h.asked) != 1 {
+		t.Errorf("asked %d times", len(h.asked))
+	}
+	exec(b.turn(h, onRequest, readOnly), t.Context(), "touch other", escalated)
+	if len(h.asked) != 2 {
+		t.Error("another command was approved with it")
+	}
+}
+
+// TestLateYes: a yes that comes with the interrupt runs nothing.
+func TestLateYes(t *testing.T) {
+	b := newBench(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	h := &fakeHost{answer: func(int, *protocol.CommandExecutionRequestApprovalParams) (string, error) {
+		cancel()
+		return `{"decision":"accept"}`, nil
+	}}
+	exec(b.turn(h, onRequest, readOnly), ctx, "touch made", escalated)
+	if _, done := h.items(t); done.Status != protocol.ItemDeclined || made(b) {
+		t.Errorf("status %s, made %v", done.Status, made(b))
+	}
+}
+
+// TestNoAnswer: an interrupt ends a question that nobody answers.
+func TestNoAnswer(t *testing.T) {
+	b, h := newBench(t), &fakeHost{}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan string)
+	go func() { done <- exec(b.turn(h, onRequest, readOnly), ctx, "touch made", escalated) }()
+	h.until(t, func(e event) bool { return e.ask != nil })
+	cancel()
+	<-done
+	if _, item := h.items(t); item.Status != protocol.ItemDeclined || made(b) {
+		t.Errorf("status %s", item.Status)
+	}
+}
+
+// TestStrangeShell: rules do not hold for the words of a text that goes to a
+// program which only has the name of a shell.
+func TestStrangeShell(t *testing.T) {
+	b := newBench(t)
+	turn := b.turn(&fakeHost{}, untrusted, readOnly)
+	argv := []string{"/project/bash", "-c", "ls"}
+	if got := turn.parts(argv); !slices.Equal(got[0], argv) {
+		t.Errorf("taken apart: %v", got)
+	}
+}

@@ -1,0 +1,173 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Decision is what a rule says about a command; the stricter is the greater.
+type Decision int
+
+// The decisions. None means that no rule fits.
+const (
+	None Decision = iota
+	Allow
+	Prompt
+	Forbidden
+)
+
+// Rule is one rule. Each element of Pattern lists the words that fit there.
+type Rule struct {
+	Pattern       [][]string
+	Decision      Decision
+	Justification string
+}
+
+// Set is what the files say. The zero value has no rules.
+type Set struct {
+	Rules []Rule
+	// Problems tells of files that could not be read, in sentences for the user.
+	// Their rules do not hold.
+	Problems []string
+}
+
+// maxFile bounds a rules file, in bytes; what people write is far smaller.
+const maxFile = 1 << 20
+
+// Book is the rules of a home. It is safe for concurrent use.
+type Book struct {
+	dir string
+	// adding keeps two rules from being added into each other.
+	adding sync.Mutex
+}
+
+// Open returns the rules of a home. It touches nothing.
+func Open(home string) *Book { return &Book{dir: filepath.Join(home, "rules")} }
+
+// Load reads the files. It is quick, and done for each command, so that what the
+// user or another server has changed holds at once.
+func (b *Book) Load() Set {
+	var s Set
+	files, err := filepath.Glob(filepath.Join(escapeGlob(b.dir), "*.rules"))
+	if err != nil {
+		return s // the pattern is a sound one
+	}
+	for _, file := range files {
+		rules, err := load(file)
+		if err != nil {
+			s.Problems = append(s.Problems, fmt.Sprintf("The command rules in %s are ignored: %v.", file, err))
+			continue
+		}
+		s.Rules = append(s.Rules, rules...)
+	}
+	return s
+}
+
+// escapeGlob keeps the characters of a folder's name from being a pattern.
+func escapeGlob(dir string) string {
+	if filepath.Separator == '\\' {
+		return dir // no escapes there; such a name is the user's bad luck
+	}
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
+}
+
+func load(file string) ([]Rule, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return nil, errors.New("not a file of a reasonable size")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(string(text))
+}
+
+// Match returns the strictest rule for a command, given as its words.
+func (s Set) Match(words []string) (rule Rule, ok bool) {
+	for _, r := range s.Rules {
+		if r.Decision > rule.Decision && r.fits(words) {
+			rule, ok = r, true
+		}
+	}
+	return rule, ok
+}
+
+// systemFolders are where a program is what its bare name says. A project could
+// put another one of that name anywhere else.
+var systemFolders = []string{"/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/local/bin/", "/opt/homebrew/bin/"}
+
+func (r Rule) fits(words []string) bool {
+	if len(r.Pattern) == 0 || len(words) < len(r.Pattern) {
+		return false
+	}
+	for i, fitting := range r.Pattern {
+		if slices.Contains(fitting, words[i]) {
+			continue
+		}
+		// A rule for git holds for /usr/bin/git too; one that restricts holds
+		// wherever the program lies.
+		dir, name := path.Split(words[0])
+		if i > 0 || dir == "" || !slices.Contains(fitting, name) || r.Decision == Allow && !slices.Contains(systemFolders, dir) {
+			return false
+		}
+	}
+	return true
+}
+
+// Prefix is the words of a command that the rule names, for texts.
+func (r Rule) Prefix(words []string) []string { return words[:min(len(r.Pattern), len(words))] }
+
+// Allow adds a rule to rules/default.rules that allows commands that begin with
+// these words. A rule that stands there already is not added again. The words
+// must not be empty: such a rule would allow everything.
+func (b *Book) Allow(words []string) error {
+	if len(words) == 0 || slices.Contains(words, "") {
+		return errors.New("rules: a rule needs words")
+	}
+	line := line(words)
+	b.adding.Lock()
+	defer b.adding.Unlock()
+	file := filepath.Join(b.dir, "default.rules")
+	old, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("rules: %w", err)
+	}
+	if slices.Contains(strings.Split(string(old), "\n"), line) {
+		return nil
+	}
+	if len(old) > 0 && old[len(old)-1] != '\n' {
+		line = "\n" + line
+	}
+	if err := os.MkdirAll(b.dir, 0o700); err != nil {
+		return fmt.Errorf("rules: %w", err)
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("rules: %w", err)
+	}
+	_, err = f.WriteString(line + "\n")
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("rules: %w", err)
+	}
+	return nil
+}
+
+// line is a rule as the reference writes it.
+func line(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = quote(w)
+	}
+	return "prefix_rule(pattern=[" + strings.Join(quoted, ", ") + `], decision="allow")`
+}

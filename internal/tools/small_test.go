@@ -1,0 +1,234 @@
+package tools
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+
+	"app-server/protocol"
+)
+
+func TestUpdatePlan(t *testing.T) {
+	for _, c := range []struct {
+		name, args string
+		mode       protocol.ModeKind
+		told, says string
+	}{
+		{"plan", `{"explanation":"e","plan":[{"step":"a","status":"in_progress"},{"step":"b","status":"pending"},{"step":"c","status":"completed"}]}`, "",
+			`{"threadId":"thread","turnId":"turn","explanation":"e","plan":[{"step":"a","status":"inProgress"},{"step":"b","status":"pending"},{"step":"c","status":"completed"}]}`, "shown"},
+		{"two in progress", `{"plan":[{"step":"a","status":"in_progress"},{"step":"b","status":"in_progress"}]}`, protocol.ModeDefault,
+			`{"threadId":"thread","turnId":"turn","explanation":null,"plan":[{"step":"a","status":"inProgress"},{"step":"b","status":"inProgress"}]}`, "shown"},
+		{"empty", `{"plan":[]}`, "", `{"threadId":"thread","turnId":"turn","explanation":null,"plan":[]}`, "shown"},
+		{"unknown status", `{"plan":[{"step":"a","status":"zzz"}]}`, "", "", "in_progress"},
+		{"no status", `{"plan":[{"step":"a"}]}`, "", "", "in_progress"},
+		{"no plan", `{}`, "", "", "plan"},
+		{"no JSON", `{`, "", "", "not valid JSON"},
+		{"plan mode", `{"plan":[]}`, protocol.ModePlan, "", "plan mode"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, h := newPlace(t), &recorder{}
+			e := p.env(protocol.PolicyReadOnly, protocol.ApprovalNever)
+			e.Mode = c.mode
+			out := p.turn(t, e, h, ThreadOptions{}).Run(t.Context(), call("update_plan", c.args))
+			told := ""
+			if len(h.notes) > 0 {
+				told = asJSON(t, h.notes[0])
+			}
+			if told != c.told || !strings.Contains(out.Text, c.says) {
+				t.Errorf("told %s; the model hears %q", told, out.Text)
+			}
+		})
+	}
+}
+
+func TestRequestUserInput(t *testing.T) {
+	one := `{"questions":[{"id":"pick","header":"H","question":"Which?","options":[{"label":"A","description":"a"}]}]}`
+	answer := `{"answers":{"pick":{"answers":["A"]}}}`
+	for _, c := range []struct {
+		name, args, answer string
+		err                error
+		mode               protocol.ModeKind
+		asked              bool
+		says               string
+	}{
+		{"plan mode", one, answer, nil, protocol.ModePlan, true, answer},
+		{"default mode", one, answer, nil, protocol.ModeDefault, false, "plan mode only"},
+		{"no mode", one, answer, nil, "", false, "plan mode only"},
+		{"other id", one, `{"answers":{"zzz":{"answers":["A"]}}}`, nil, protocol.ModePlan, true, `{"answers":{}}`},
+		{"error", one, ``, errors.New("x"), protocol.ModePlan, true, "could not be asked"},
+		{"rubbish", one, `{"x":1}`, nil, protocol.ModePlan, true, "no usable answer"},
+		{"none", `{"questions":[]}`, answer, nil, protocol.ModePlan, false, "no question"},
+		{"missing", `{}`, answer, nil, protocol.ModePlan, false, "questions"},
+		{"no options", `{"questions":[{"id":"a","header":"H","question":"q"}]}`, answer, nil, protocol.ModePlan, false, "no options"},
+		{"no id", `{"questions":[{"header":"H","question":"q"}]}`, answer, nil, protocol.ModePlan, false, "needs an id"},
+		{"twice", strings.Replace(one, `}]}`, `}]},{"id":"pick","header":"H","question":"q","options":[{"label":"A","description":"a"}]}`, 1), answer, nil, protocol.ModePlan, false, "Two questions"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newPlace(t)
+			h := &recorder{answer: func(string, any) (string, error) { return c.answer, c.err }}
+			e := p.env(protocol.PolicyReadOnly, protocol.ApprovalNever)
+			e.Mode = c.mode
+			out := p.turn(t, e, h, ThreadOptions{}).Run(t.Context(), call("request_user_input", c.args))
+			if !strings.Contains(out.Text, c.says) || (len(h.asked) > 0) != c.asked {
+				t.Errorf("asked %d; the model hears %q", len(h.asked), out.Text)
+			}
+			if c.asked && h.take()[0] != "ask waitingOnUserInput" {
+				t.Error("no flag")
+			}
+		})
+	}
+	p, h := newPlace(t), &recorder{answer: answering(answer)}
+	turn := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), h, ThreadOptions{Features: map[string]bool{"default_mode_request_user_input": true}})
+	turn.Run(t.Context(), call("request_user_input", one))
+	want := `{"threadId":"thread","turnId":"turn","itemId":"c1","questions":[{"id":"pick","header":"H","question":"Which?","isOther":true,"isSecret":false,"options":[{"label":"A","description":"a"}]}],"isBlocking":true}`
+	if got := asJSON(t, h.asked[0]); got != want {
+		t.Error(got)
+	}
+}
+
+func TestQuestionsEndWithTheTurn(t *testing.T) {
+	for name, args := range map[string]string{
+		"request_user_input":  `{"questions":[{"id":"pick","header":"H","question":"Which?","options":[{"label":"A","description":"a"}]}]}`,
+		"request_permissions": `{"permissions":{"network":{"enabled":true}}}`,
+	} {
+		p, h := newPlace(t), &recorder{waiting: make(chan struct{}, 1)}
+		e := p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest)
+		e.Mode = protocol.ModePlan
+		turn := p.turn(t, e, h, ThreadOptions{Features: map[string]bool{"request_permissions_tool": true}})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan Output)
+		go func() { done <- turn.Run(ctx, call(name, args)) }()
+		<-h.waiting
+		cancel()
+		if out := <-done; out.Text != interrupted {
+			t.Errorf("%s: %q", name, out.Text)
+		}
+	}
+}
+
+func TestViewImage(t *testing.T) {
+	p := newPlace(t)
+	data, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(png, "data:image/png;base64,"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(p.cwd, "a.txt"), string(data))
+	writeFile(t, filepath.Join(p.cwd, "cut.png"), string(data[:20]))
+	writeFile(t, filepath.Join(p.cwd, "t.png"), "text")
+	writeFile(t, filepath.Join(p.cwd, "big.png"), string(data))
+	if err := os.Truncate(filepath.Join(p.cwd, "big.png"), 21<<20); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, args, detail, says string
+		model                    Model
+	}{
+		{"relative", `{"path":"a.txt"}`, "high", "", Model{Images: true}},
+		{"absolute", `{"path":"` + p.cwd + `/x/../a.txt"}`, "high", "", Model{Images: true}},
+		{"original", `{"path":"a.txt","detail":"original"}`, "original", "", Model{Images: true, OriginalDetail: true}},
+		{"original cannot be had", `{"path":"a.txt","detail":"original"}`, "high", "", Model{Images: true}},
+		{"other detail", `{"path":"a.txt","detail":"low"}`, "", "only value", Model{Images: true, OriginalDetail: true}},
+		{"no images", `{"path":"a.txt"}`, "", "cannot look", Model{}},
+		{"missing", `{"path":"none.png"}`, "", p.cwd + "/none.png cannot be shown: no such file", Model{Images: true}},
+		{"folder", `{"path":"."}`, "", "not a regular file", Model{Images: true}},
+		{"device", `{"path":"/dev/zero"}`, "", "not a regular file", Model{Images: true}},
+		{"text", `{"path":"t.png"}`, "", "not an image", Model{Images: true}},
+		{"damaged", `{"path":"cut.png"}`, "", "damaged", Model{Images: true}},
+		{"huge", `{"path":"big.png"}`, "", "larger than 20 MiB", Model{Images: true}},
+		{"empty", `{"path":""}`, "", "empty", Model{Images: true}},
+		{"no path", `{}`, "", "path", Model{Images: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := &recorder{}
+			e := p.env(protocol.PolicyReadOnly, protocol.ApprovalNever)
+			e.Model = c.model
+			out := p.turn(t, e, h, ThreadOptions{}).Run(t.Context(), call("view_image", c.args))
+			if c.detail == "" {
+				if !strings.Contains(out.Text, c.says) || out.Content != nil || len(h.items) > 0 {
+					t.Errorf("%q %.80s", out.Text, out.Content)
+				}
+				return
+			}
+			if want := `[{"type":"input_image","image_url":"` + png + `","detail":"` + c.detail + `"}]`; string(out.Content) != want {
+				t.Errorf("%q %.200s", out.Text, out.Content)
+			}
+			if len(h.items) != 1 || h.items[0].(*protocol.ImageViewItem).Path != p.cwd+"/a.txt" {
+				t.Error(h.items)
+			}
+		})
+	}
+}
+
+func TestOffers(t *testing.T) {
+	p := newPlace(t)
+	const search = `{"type":"web_search","external_web_access":`
+	for _, c := range []struct {
+		name   string
+		mode   protocol.SandboxPolicyType
+		model  Model
+		o      ThreadOptions
+		search string
+		names  string
+	}{
+		{"plain", protocol.PolicyReadOnly, Model{}, ThreadOptions{}, search + `false}`, "update_plan request_user_input web_search"},
+		{"all", protocol.PolicyReadOnly, Model{FreeformPatch: true, Images: true, SearchImages: true}, ThreadOptions{Features: map[string]bool{"request_permissions_tool": true}},
+			search + `false,"search_content_types":["text","image"]}`, "update_plan request_user_input request_permissions apply_patch web_search view_image"},
+		{"live", protocol.PolicyReadOnly, Model{}, ThreadOptions{WebSearch: "live"}, search + `true}`, "update_plan request_user_input web_search"},
+		{"feature", protocol.PolicyReadOnly, Model{}, ThreadOptions{Features: map[string]bool{"web_search_request": true}}, search + `true}`, "update_plan request_user_input web_search"},
+		{"cached", protocol.PolicyReadOnly, Model{}, ThreadOptions{WebSearch: "cached", Features: map[string]bool{"web_search_request": true}}, search + `false}`, "update_plan request_user_input web_search"},
+		{"cached, full access", protocol.PolicyDangerFullAccess, Model{}, ThreadOptions{WebSearch: "cached"}, search + `true}`, "update_plan request_user_input web_search"},
+		{"disabled", protocol.PolicyDangerFullAccess, Model{}, ThreadOptions{WebSearch: "disabled"}, "", "update_plan request_user_input"},
+		{"options", protocol.PolicyReadOnly, Model{}, ThreadOptions{Search: SearchOptions{ContextSize: "high", AllowedDomains: []string{"a.com"}, Location: SearchLocation{Country: "US"}}},
+			search + `false,"filters":{"allowed_domains":["a.com"]},"user_location":{"type":"approximate","country":"US"},"search_context_size":"high"}`, "update_plan request_user_input web_search"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := p.env(c.mode, protocol.ApprovalNever)
+			e.Model = c.model
+			var names []string
+			found := ""
+			for _, raw := range p.turn(t, e, &recorder{}, c.o).Specs() {
+				var s struct {
+					Type string `json:"type"`
+					Name string `json:"name"`
+				}
+				if err := protocol.Decode(raw, &s); err != nil {
+					t.Fatal(err)
+				}
+				if s.Type == "web_search" {
+					s.Name, found = s.Type, string(raw)
+				}
+				names = append(names, s.Name)
+			}
+			names = names[slices.Index(names, "update_plan"):] // commands stand before
+			if diff := cmp.Diff(strings.Fields(c.names), names); diff != "" || found != c.search {
+				t.Error(diff, found)
+			}
+		})
+	}
+}
+
+// What is not offered, or runs elsewhere, is answered all the same.
+func TestNotServed(t *testing.T) {
+	p := newPlace(t)
+	turn := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), &recorder{}, ThreadOptions{})
+	for _, name := range []string{"web_search", "request_permissions", "zzz"} {
+		if out := turn.Run(t.Context(), call(name, `{"permissions":{}}`)); !strings.Contains(out.Text, "no tool named "+name) {
+			t.Errorf("%s: %q", name, out.Text)
+		}
+	}
+	p.r.Add(Tool{Name: "bad", Run: func(context.Context, *Turn, Call) Output { panic("x") }})
+	if out := turn.Run(t.Context(), call("bad", `{}`)); !strings.Contains(out.Text, "internal error") {
+		t.Errorf("panic: %q", out.Text)
+	}
+	if !jsontext.Value(encode(turn.Specs())).IsValid() {
+		t.Error("specs")
+	}
+}

@@ -1,0 +1,284 @@
+package tools
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"app-server/internal/process"
+	"app-server/protocol"
+)
+
+var sessionID = regexp.MustCompile(`Process running with session ID (\d+)`)
+
+// session starts a command that outlives its call and returns its id.
+func session(t *testing.T, turn *Turn, cmd, more string) string {
+	t.Helper()
+	out := exec(turn, t.Context(), cmd, `,"yield_time_ms":250`+more)
+	m := sessionID.FindStringSubmatch(out)
+	if m == nil {
+		t.Fatalf("the model got %q", out)
+	}
+	return m[1]
+}
+
+// typeIn calls write_stdin.
+func typeIn(turn *Turn, ctx context.Context, id, chars, more string) string {
+	return turn.Run(ctx, Call{ID: "w1", Name: "write_stdin", Arguments: `{"session_id":` + id + `,"chars":` + string(encode(chars)) + more + `}`}).Text
+}
+
+// TestSession: what a session prints comes in pieces, its end completes the item
+// before the model hears of it, and then it is forgotten.
+func TestSession(t *testing.T) {
+	b, h := newBench(t), &fakeHost{}
+	turn := b.turn(h, never, full)
+	id := session(t, turn, "echo a; sleep .7; echo b; exit 4", "")
+	if h.deltas() != "a\n" {
+		t.Errorf("deltas %q", h.deltas())
+	}
+	out := typeIn(turn, t.Context(), id, "", "")
+	if !strings.Contains(out, "Process exited with code 4\n") || !strings.HasSuffix(out, "Output:\nb\n") {
+		t.Errorf("the model got %q", out)
+	}
+	started, done := h.items(t)
+	if *started.ProcessID != id || *done.ProcessID != id || *done.ExitCode != 4 || *done.AggregatedOutput != "a\nb\n" {
+		t.Errorf("completed %+v", done)
+	}
+	look := h.until(t, func(e event) bool { return e.typed != nil }).typed
+	if look.ProcessID != id || look.ItemID != "c1" || look.Stdin != "" {
+		t.Errorf("terminalInteraction %+v", look)
+	}
+	if out := typeIn(turn, t.Context(), id, "", ""); !strings.Contains(out, "no command with session ID "+id) {
+		t.Errorf("the model got %q", out)
+	}
+}
+
+func TestSessionInput(t *testing.T) {
+	b, h := newBench(t), &fakeHost{}
+	turn := b.turn(h, never, full)
+	id := session(t, turn, "cat", `,"tty":true`)
+	if out := typeIn(turn, t.Context(), id, "hello\n", ""); !strings.Contains(out, "hello\r\nhello\r\n") || !strings.Contains(out, "session ID "+id) {
+		t.Errorf("the model got %q", out)
+	}
+	if out := typeIn(turn, t.Context(), id, "\x04", `,"yield_time_ms":9000`); !strings.Contains(out, "exited with code 0") {
+		t.Errorf("the model got %q", out)
+	}
+	var typed []string
+	for _, e := range h.seen() {
+		if e.typed != nil {
+			typed = append(typed, e.typed.Stdin)
+		}
+	}
+	if strings.Join(typed, "|") != "hello\n|\x04" {
+		t.Errorf("typed %q", typed)
+	}
+}
+
+func TestSessionWithoutInput(t *testing.T) {
+	b := newBench(t)
+	turn := b.turn(&fakeHost{}, never, full)
+	id := session(t, turn, "trap 'echo stopped; exit 5' INT; while :; do sleep .05; done", "")
+	if out := typeIn(turn, t.Context(), id, "hello\n", ""); !strings.Contains(out, "Nothing was written") {
+		t.Errorf("the model got %q", out)
+	}
+	if out := typeIn(turn, t.Context(), id, "\x03", `,"yield_time_ms":9000`); !strings.Contains(out, "exited with code 5") || !strings.Contains(out, "stopped") {
+		t.Errorf("the model got %q", out)
+	}
+}
+
+// TestSandboxedTerminal: a terminal and a sandbox at once.
+func TestSandboxedTerminal(t *testing.T) {
+	b := newBench(t)
+	needSandbox(t, b)
+	out := exec(b.turn(&fakeHost{}, never, readOnly), t.Context(), "stty size; test -t 0 && touch made", `,"tty":true`)
+	if !strings.Contains(out, "24 80") || !strings.Contains(out, "Read-only") {
+		t.Errorf("the model got %q", out)
+	}
+}
+
+// TestOutlivesTurn: the end of a command is told though its turn is over.
+func TestOutlivesTurn(t *testing.T) {
+	b, h := newBench(t), &fakeHost{}
+	session(t, b.turn(h, never, full), "sleep .5; echo late; exit 5", "")
+	done := h.until(t, func(e event) bool { return e.completed != nil }).completed
+	if *done.ExitCode != 5 || *done.AggregatedOutput != "late\n" || h.deltas() != "late\n" {
+		t.Errorf("completed %+v", done)
+	}
+}
+
+// alive tells whether a process runs.
+func alive(t *testing.T, pid string) bool {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS == "linux" { // an ended one that nobody has reaped is not alive
+		stat, err := os.ReadFile("/proc/" + strconv.Itoa(n) + "/stat")
+		return err == nil && !strings.Contains(string(stat), ") Z ")
+	}
+	p, err := os.FindProcess(n)
+	return err == nil && p.Signal(syscall.Signal(0)) == nil
+}
+
+// TestStop: an interrupt ends the commands that its turn began, and no others.
+func TestStop(t *testing.T) {
+	b, mine, other := newBench(t), &fakeHost{}, &fakeHost{}
+	before := b.turn(other, never, full)
+	session(t, before, "sleep 60", "")
+	turn := b.turn(mine, never, full)
+	session(t, turn, "sleep 60 & echo $!; wait", "")
+	pid := mine.deltas()
+	if !alive(t, pid) {
+		t.Fatal("it does not run")
+	}
+	turn.Stop()
+	if _, done := mine.items(t); done.Status != protocol.ItemFailed || alive(t, pid) {
+		t.Errorf("completed %+v", done)
+	}
+	if len(other.seen()) != 1 {
+		t.Error("a command of another turn was ended")
+	}
+	b.th.CleanTerminals()
+	if _, done := other.items(t); done.Status != protocol.ItemFailed {
+		t.Errorf("completed %+v", done)
+	}
+}
+
+// TestInterruptedCall: ctx ends the command that its call waits for.
+func TestInterruptedCall(t *testing.T) {
+	for _, call := range []Call{
+		{ID: "c1", Name: "exec_command", Arguments: `{"cmd":"sleep 60 & echo $!; wait","login":false}`},
+		{ID: "c1", Name: "shell_command", Arguments: `{"command":"sleep 60 & echo $!; wait","login":false,"timeout_ms":60000}`},
+	} {
+		t.Run(call.Name, func(t *testing.T) {
+			b, h := newBench(t), &fakeHost{}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan Output)
+			go func() { done <- b.turn(h, never, full).Run(ctx, call) }()
+			pid := h.until(t, func(e event) bool { return e.delta != nil }).delta.Delta
+			cancel()
+			<-done
+			if _, item := h.items(t); item.Status != protocol.ItemFailed || alive(t, pid) {
+				t.Errorf("completed %+v", item)
+			}
+		})
+	}
+}
+
+// TestClose: nothing outlives the thread, a child in a session of its own
+// included, and all items end.
+func TestClose(t *testing.T) {
+	for _, policy := range []protocol.SandboxPolicyType{full, readOnly} {
+		t.Run(string(policy), func(t *testing.T) {
+			b, h := newBench(t), &fakeHost{}
+			needSandbox(t, b)
+			session(t, b.turn(h, never, policy), "setsid sh -c 'echo $$; sleep 60' & wait", "")
+			pid := h.until(t, func(e event) bool { return e.delta != nil }).delta.Delta
+			b.th.Close()
+			if _, done := h.items(t); done.Status != protocol.ItemFailed || alive(t, pid) {
+				t.Errorf("completed %+v", done)
+			}
+		})
+	}
+}
+
+// TestRegistryClose: the end of the server ends sessions and their items, too.
+func TestRegistryClose(t *testing.T) {
+	b, h := newBench(t), &fakeHost{}
+	session(t, b.turn(h, never, full), "sleep 60 & echo $!; wait", "")
+	b.Close()
+	if _, done := h.items(t); done.Status != protocol.ItemFailed || alive(t, h.deltas()) {
+		t.Errorf("completed %+v", done)
+	}
+	if out := exec(b.turn(&fakeHost{}, never, full), t.Context(), "true", ""); !strings.Contains(out, "about to end") {
+		t.Errorf("the model got %q", out)
+	}
+}
+
+// TestTooMany: the oldest session makes room for a new one, and a tool without
+// sessions tells the model.
+func TestTooMany(t *testing.T) {
+	b, h := newBench(t), &fakeHost{}
+	turn := b.turn(h, never, full)
+	var running []*process.Process
+	for range process.MaxRunning - 1 {
+		p, err := b.o.Processes.Start(process.Spec{Argv: []string{"/bin/sleep", "60"}, Owner: "thread"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		running = append(running, p)
+	}
+	first := session(t, turn, "sleep 60", "")
+	session(t, turn, "sleep 60", "")
+	if done := h.until(t, func(e event) bool { return e.completed != nil }).completed; *done.ProcessID != first {
+		t.Errorf("session %s was ended, not %s", *done.ProcessID, first)
+	}
+	out := turn.Run(t.Context(), Call{ID: "c2", Name: "shell_command", Arguments: `{"command":"true"}`}).Text
+	if !strings.Contains(out, "64 commands of this thread are running") {
+		t.Errorf("the model got %q", out)
+	}
+	if n := len(b.o.Processes.List("thread")); n != process.MaxRunning {
+		t.Errorf("%d commands run", n)
+	}
+	for _, p := range running {
+		p.Stop()
+	}
+}
+
+// TestParallel runs many commands at once on two threads, and leaves nothing.
+func TestParallel(t *testing.T) {
+	b := newBench(t)
+	other := b.Open(ThreadOptions{ID: "other"})
+	defer other.Close()
+	needSandbox(t, b)
+	exec(b.turn(&fakeHost{}, never, readOnly), t.Context(), "true", "") // the probe and the spawning thread are there from now on
+	goroutines, files := runtime.NumGoroutine(), openFiles(t)
+	const commands = 40
+	results := make(chan error, commands)
+	for i := range commands {
+		go func() {
+			h := &fakeHost{}
+			turn := b.turn(h, never, readOnly)
+			if i%2 == 0 {
+				turn = other.Begin("turn", turn.Env, h)
+			}
+			out := exec(turn, t.Context(), fmt.Sprintf("echo out-%d", i), `,"yield_time_ms":30000`)
+			if want := fmt.Sprintf("out-%d\n", i); !strings.HasSuffix(out, "\n"+want) || h.deltas() != want || h.seen()[len(h.seen())-1].completed == nil {
+				results <- fmt.Errorf("%d: the model got %q, the parent %q", i, out, h.deltas())
+				return
+			}
+			results <- nil
+		}()
+	}
+	for range commands {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	for limit := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > goroutines || openFiles(t) > files; runtime.Gosched() {
+		if time.Now().After(limit) {
+			t.Fatalf("%d goroutines and %d files, before %d and %d", runtime.NumGoroutine(), openFiles(t), goroutines, files)
+		}
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		return 0
+	}
+	list, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
