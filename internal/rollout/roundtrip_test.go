@@ -135,6 +135,31 @@ func TestEndsOfTurns(t *testing.T) {
 	}
 }
 
+// TestLateItem keeps an item that ends after its turn, in the next one, which is
+// then rolled back.
+func TestLateItem(t *testing.T) {
+	s := New(t.TempDir())
+	m := newMeta(t)
+	w := create(t, s, m)
+	first, records := turnOf(1)
+	put(t, w, records...)
+	second, records := turnOf(2)
+	put(t, w, records[:4]...)
+	late := []protocol.ThreadItem{rawItem(t, everyKind[4]), rawItem(t, everyKind[len(everyKind)-1])}
+	for _, it := range late {
+		put(t, w, ItemCompleted(first.ID, it))
+	}
+	put(t, w, records[4:]...)
+	first.Items = append(first.Items, late...)
+	if diff := cmp.Diff(asJSON(t, []protocol.Turn{first, second}), asJSON(t, allTurns(t, readBack(t, s, m.ID)))); diff != "" {
+		t.Error(diff)
+	}
+	put(t, w, RolledBack(1))
+	if diff := cmp.Diff(asJSON(t, []protocol.Turn{first}), asJSON(t, allTurns(t, readBack(t, s, m.ID)))); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestDeadTurnIsInterrupted(t *testing.T) {
 	s := New(t.TempDir())
 	m := newMeta(t)
