@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -59,6 +60,9 @@ func (s *Store) move(id string, archive bool) (string, error) {
 		}
 		return nil
 	})
+	if runtime.GOOS == "windows" {
+		f.Close() // an open file cannot be moved there; the guard is still held
+	}
 	var to string
 	for _, path := range append(paths, p.Path) {
 		if err == nil {
@@ -109,8 +113,8 @@ func (s *Store) dayDir(name string) (string, error) {
 }
 
 // Fork makes a new thread that begins with a copy of another: of its first
-// turns, or of all with turns < 0. What was rolled back is not copied. The file
-// is written at once. m tells of the new thread; its ForkedFrom is set here.
+// turns, or of all with turns < 0. What was rolled back is not copied, nor is the
+// name. The file is written at once. m tells of the new thread; its ForkedFrom is set here.
 func (s *Store) Fork(ctx context.Context, from *Log, turns int, m Meta) (*Writer, error) {
 	m.ForkedFrom = from.Meta.ID
 	w, err := s.Create(m)
@@ -129,7 +133,10 @@ func (w *Writer) copy(ctx context.Context, from *Log, turns int) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	const batch = 1 << 20
-	err := walk(ctx, from.files, from.live(turns), func(sc *scanner, _ *parsed) error {
+	err := walk(ctx, from.files, from.live(turns), func(sc *scanner, l *parsed) error {
+		if l.kind == lineEvent && memberText(l.payload, "type") == "thread_name_updated" {
+			return nil // the reference would take the name for the copy's
+		}
 		w.backlog.Write(sc.data)
 		w.backlog.WriteByte('\n')
 		if w.backlog.Len() < batch {

@@ -135,5 +135,6 @@ func unpack(path string) (string, error) {
 	if err := os.Link(tmp.Name(), plain); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
 	}
+	s.close() // Windows removes no open file
 	return plain, os.Remove(path)
 }
