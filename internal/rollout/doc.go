@@ -63,7 +63,9 @@
 // app_server_item with an empty payload. It was tried that the reference
 // 0.94.0, 0.125.0 and 0.169.0 list, read, resume and continue files with such
 // members, with event_msg of unknown type and with lines of unknown type: they
-// pass over them and leave them in the file. Lines that the reference adds, and
+// pass over them and leave them in the file; of a thread with items of every
+// kind, 0.125.0 counts just the app_server_item lines as unreadable. Lines that
+// the reference adds, and
 // files it wrote whole, have no app_server member; there items are rebuilt from
 // the events, as it does itself.
 //
@@ -81,9 +83,9 @@
 // earlier turn; history_base in the first line names the file that comes before.
 // Old files may be compressed, .jsonl.zst. All of that is read. A file with
 // ordinals is continued with ordinals and with item_completed events beside the
-// others, since 0.169.0 refuses it otherwise; a compressed one is unpacked
-// first. 0.169.0 heeds a rollback written here in the history, not in the turns
-// it shows.
+// others, since 0.169.0 refuses it otherwise, and a copy of it is such a file
+// too; a compressed one is unpacked first. 0.169.0 heeds a rollback written here
+// in the history, not in the turns it shows.
 //
 // # Listing
 //

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -117,7 +119,11 @@ func (s *Store) dayDir(name string) (string, error) {
 // name. The file is written at once. m tells of the new thread; its ForkedFrom is set here.
 func (s *Store) Fork(ctx context.Context, from *Log, turns int, m Meta) (*Writer, error) {
 	m.ForkedFrom = from.Meta.ID
-	w, err := s.Create(m)
+	first := int64(-1)
+	if from.nextOrdinal >= 0 {
+		first = 0 // a copy of a file that counts its lines does so too
+	}
+	w, err := s.create(m, first)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +143,15 @@ func (w *Writer) copy(ctx context.Context, from *Log, turns int) error {
 		if l.kind == lineEvent && memberText(l.payload, "type") == "thread_name_updated" {
 			return nil // the reference would take the name for the copy's
 		}
-		w.backlog.Write(sc.data)
+		data := sc.data
+		if w.ordinal >= 0 {
+			if l.kind == lineMeta {
+				return nil // what counts its lines has one first line
+			}
+			data = renumber(data, w.ordinal)
+			w.ordinal++
+		}
+		w.backlog.Write(data)
 		w.backlog.WriteByte('\n')
 		if w.backlog.Len() < batch {
 			return nil
@@ -148,6 +162,23 @@ func (w *Writer) copy(ctx context.Context, from *Log, turns int) error {
 		return err
 	}
 	return w.write()
+}
+
+// renumber is a line under another number. Lines that count have theirs near
+// their beginning, before all that could look alike.
+func renumber(line []byte, ordinal int64) []byte {
+	const name = `"ordinal":`
+	at := bytes.Index(line, []byte(name))
+	if at < 0 || at > 100 {
+		return line
+	}
+	at += len(name)
+	end := at
+	for end < len(line) && line[end] >= '0' && line[end] <= '9' {
+		end++
+	}
+	out := strconv.AppendInt(bytes.Clone(line[:at]), ordinal, 10)
+	return append(out, line[end:]...)
 }
 
 // discard closes a writer whose thread shall not be.
