@@ -65,9 +65,8 @@
 // members, with event_msg of unknown type and with lines of unknown type: they
 // pass over them and leave them in the file; of a thread with items of every
 // kind, 0.125.0 counts just the app_server_item lines as unreadable. Lines that
-// the reference adds, and
-// files it wrote whole, have no app_server member; there items are rebuilt from
-// the events, as it does itself.
+// the reference adds, and files it wrote whole, have no app_server member; there
+// items are rebuilt from the events, as it does itself.
 //
 // # What is read
 //
