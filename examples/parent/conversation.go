@@ -16,6 +16,8 @@ type conversation struct {
 	out    *printer
 	tokens tokens
 	turns  chan turn // finished turns; one slot, as turns run one at a time
+	// agrees is whether commands that ask to run outside of the sandbox may.
+	agrees bool
 }
 
 // turn is what the parent reads of a finished turn.
@@ -39,7 +41,8 @@ func (c *conversation) options() fake.ParentOptions {
 	return fake.ParentOptions{
 		Notification: c.notification,
 		Requests: map[string]func(context.Context, jsontext.Value) (any, error){
-			"account/chatgptAuthTokens/refresh": c.refresh,
+			"account/chatgptAuthTokens/refresh":     c.refresh,
+			"item/commandExecution/requestApproval": c.approve,
 		},
 	}
 }
@@ -58,12 +61,35 @@ func (c *conversation) refresh(context.Context, jsontext.Value) (any, error) {
 	return answer, nil
 }
 
+// approve answers the server's question about a command. A real parent would
+// ask its user here, who may take as long as it takes.
+func (c *conversation) approve(_ context.Context, params jsontext.Value) (any, error) {
+	var p struct {
+		Command string `json:"command"`
+		Reason  string `json:"reason"`
+	}
+	if err := json.Unmarshal(params, &p); err != nil {
+		return nil, err
+	}
+	decision := "decline"
+	if c.agrees {
+		decision = "acceptForSession"
+	}
+	c.out.note("%s asks: %s -> %s", p.Command, p.Reason, decision)
+	return object{"decision": decision}, nil
+}
+
 func (c *conversation) notification(method string, params jsontext.Value) {
 	var p struct {
 		Delta string `json:"delta"`
 		Item  struct {
-			Type string `json:"type"`
-			Text string `json:"text"`
+			Type     string `json:"type"`
+			Text     string `json:"text"`
+			Command  string `json:"command"`
+			ExitCode *int   `json:"exitCode"`
+			Changes  []struct {
+				Path string `json:"path"`
+			} `json:"changes"`
 		} `json:"item"`
 		Turn turn `json:"turn"`
 	}
@@ -73,6 +99,12 @@ func (c *conversation) notification(method string, params jsontext.Value) {
 	switch {
 	case method == "item/completed" && p.Item.Type == "agentMessage":
 		c.out.say("assistant", p.Item.Text)
+	case method == "item/completed" && p.Item.Type == "commandExecution" && p.Item.ExitCode != nil:
+		c.out.note("ran %s: exit code %d", p.Item.Command, *p.Item.ExitCode)
+	case method == "item/completed" && p.Item.Type == "fileChange":
+		for _, change := range p.Item.Changes {
+			c.out.note("changed %s", change.Path)
+		}
 	case method == "turn/completed":
 		select {
 		case c.turns <- p.Turn:

@@ -1,10 +1,11 @@
 // Command parent is a small parent application: it starts app-server as a
-// child, hands in tokens that it owns itself, runs two turns, answers the
-// server's question for new tokens, and prints every line of the wire beside
-// the conversation.
+// child, hands in tokens that it owns itself, runs some turns, answers the
+// server's questions for new tokens and for approval, and prints every line of
+// the wire beside the conversation.
 //
 // Without -base-url it brings its own backend on loopback, whose first token
-// has expired, so that the refresh can be watched.
+// has expired, so that the refresh can be watched, and whose scripted model
+// changes a small project and mends what it broke.
 package main
 
 import (
@@ -60,14 +61,14 @@ func parse(args []string) (options, error) {
 	fs.StringVar(&o.account, "account", "", "the ChatGPT account id that belongs to the token")
 	fs.StringVar(&o.model, "model", "gpt-5.2", "the model")
 	fs.BoolVar(&o.quiet, "quiet", false, "print the conversation without the wire")
-	prompt := fs.String("prompt", "", "what to ask (default: two turns of small talk)")
+	prompt := fs.String("prompt", "", "what to ask (default: small talk, and a small task)")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
 	if fs.NArg() > 0 {
 		return o, fmt.Errorf("unknown argument %q", fs.Arg(0))
 	}
-	o.prompts = []string{"Are you still there?", "And once more?"}
+	o.prompts = []string{"Are you still there?", "And once more?", task}
 	if *prompt != "" {
 		o.prompts = []string{*prompt}
 	}
@@ -144,15 +145,20 @@ func run(ctx context.Context, o options, out *printer) (err error) {
 		return err
 	}
 	defer os.RemoveAll(home)
+	project := filepath.Join(home, "project")
+	if err := makeProject(project); err != nil {
+		return err
+	}
 	out.hide(mine.first, mine.next)
 
 	c := newConversation(out, mine)
+	c.agrees = mine.plan != "" // the scripted model is known to do no harm
 	options := c.options()
 	if !o.quiet {
 		options.Trace = out.wire
 	}
-	parent, err := fake.Spawn(fake.Launch{Path: o.server, Args: []string{"app-server"}, Dir: home,
-		Env: append(os.Environ(), "CODEX_HOME="+home)}, options)
+	parent, err := fake.Spawn(fake.Launch{Path: o.server, Args: []string{"app-server"}, Dir: project,
+		Env: append(os.Environ(), "CODEX_HOME="+filepath.Join(home, "home"))}, options)
 	if err != nil {
 		return err
 	}
@@ -181,7 +187,8 @@ func withStderr(err error, stderr string) error {
 	return fmt.Errorf("%w\nthe server's stderr:\n%s", err, stderr)
 }
 
-// makeHome makes a temporary CODEX_HOME whose config points at the backend.
+// makeHome makes a temporary folder with a CODEX_HOME in it, whose config points
+// at the backend.
 func makeHome(o options) (string, error) {
 	home, err := os.MkdirTemp("", "app-server-demo-")
 	if err != nil {
@@ -189,8 +196,8 @@ func makeHome(o options) (string, error) {
 	}
 	config := fmt.Sprintf(`model = %q
 model_provider = "demo"
-approval_policy = "never"
-sandbox_mode = "read-only"
+approval_policy = "on-request"
+sandbox_mode = "workspace-write"
 
 [model_providers.demo]
 name = "Demo"
@@ -198,7 +205,11 @@ base_url = %q
 wire_api = "responses"
 requires_openai_auth = true
 `, o.model, o.baseURL)
-	if err := os.WriteFile(filepath.Join(home, "config.toml"), []byte(config), 0o600); err != nil {
+	err = os.Mkdir(filepath.Join(home, "home"), 0o700)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(home, "home", "config.toml"), []byte(config), 0o600)
+	}
+	if err != nil {
 		return "", errors.Join(fmt.Errorf("home: %w", err), os.RemoveAll(home))
 	}
 	return home, nil
@@ -214,10 +225,11 @@ func scriptedBackend() (*fake.Backend, tokens) {
 
 	expired := fake.Status(401, `{"error":{"message":"the token has expired","code":"token_expired"}}`)
 	expired.When.Bearer, expired.Always = t.first, true
-	return fake.NewBackend(expired,
+	replies := append([]fake.Reply{expired,
 		slowly(fake.Answer(1, "Yes, I am here; you did not even notice that your token had expired.")),
 		slowly(fake.Answer(2, "Always. This time the new token was good from the start.")),
-	), t
+	}, agentReplies()...)
+	return fake.NewBackend(replies...), t
 }
 
 // slowly puts a short pause before each step, so that streaming can be seen.

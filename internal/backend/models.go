@@ -63,7 +63,7 @@ type ModelTools struct {
 }
 
 // DefaultModel is what a thread gets where nobody names a model.
-const DefaultModel = "gpt-5.4"
+const DefaultModel = "gpt-5.5"
 
 // EffectiveWindow is the part of the context window, in tokens, that a
 // conversation may fill.
