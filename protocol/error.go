@@ -47,6 +47,7 @@ const (
 	ReasonBackend           = "backendFailed"
 	ReasonRestrictionBroken = "restrictionUnreadable"
 	ReasonStorage           = "storageFailed"
+	ReasonLogin             = "loginFailed"
 	ReasonNoDiff            = "noDiff"
 )
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"sync"
@@ -31,6 +32,9 @@ type Launch struct {
 	Args []string // without the executable
 	Env  []string // the whole environment, NAME=VALUE
 	Dir  string   // working folder
+	// Listen opens ports for a server in this process; nil means net.Listen. A
+	// child opens its own.
+	Listen func(network, address string) (net.Listener, error)
 }
 
 // StartChild starts a child process with three pipes. A goroutine of its own

@@ -1,4 +1,4 @@
-package account
+package oauth
 
 import (
 	"os"
@@ -9,7 +9,7 @@ import (
 // not support it there. Access is that of the folder, which lies in the user's
 // profile.
 func replaceFile(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), authFile+".*")
+	f, err := os.CreateTemp(filepath.Dir(path), AuthFile+".*")
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,10 @@
 package account
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"go.uber.org/zap"
@@ -14,56 +12,6 @@ import (
 
 	"app-server/protocol"
 )
-
-func TestRedactText(t *testing.T) {
-	r := redactor{known: []string{"opaque-token-longer", "opaque-token"}}
-	spaced := base64.RawURLEncoding.EncodeToString([]byte("{ \"alg\": 1 }")) + ".cGF5bG9hZA.c2ln"
-	tests := []struct{ in, want string }{
-		{"", ""},
-		{"no token", "no token"},
-		{"bad opaque-token!", "bad [redacted]!"},
-		{"bad opaque-token-longer!", "bad [redacted]!"},
-		{"a " + ada("1").jwt() + " b", "a [redacted] b"},
-		{"a " + rawJWT("{}")[:12] + " b", "a [redacted] b"},
-		{"a " + spaced + " b", "a [redacted] b"},
-		{"a e30.e30.c2ln b", "a [redacted] b"},
-		{"Authorization: Bearer abc.def", "Authorization: [redacted]"},
-		{"key sk-proj-abcdefghijk", "key [redacted]"},
-		{"see https://auth.example.com.au/v1.22.333 (id 11111111-2222-4333-8444-555555555555)",
-			"see https://auth.example.com.au/v1.22.333 (id 11111111-2222-4333-8444-555555555555)"},
-		{strings.Repeat("ab3", 40), "[redacted]"},
-	}
-	for _, tt := range tests {
-		if got := r.text(tt.in); got != tt.want {
-			t.Errorf("text(%q) = %q, want %q", tt.in, got, tt.want)
-		}
-	}
-}
-
-func TestRedactData(t *testing.T) {
-	r := redactor{known: []string{"opaque-token"}}
-	tests := []struct{ in, want string }{
-		{``, ``}, {`null`, ``}, {`"plain"`, `plain`}, {`"opaque-\u0074oken"`, `[redacted]`},
-		{`{ "a" : [1, 12345678901234567890, true, null] }`, `{"a":[1,12345678901234567890,true,null]}`},
-		{`{"opaque-token":"x","opaque-token":{"b":"opaque-token"}}`, `{"[redacted]":"x","[redacted]":{"b":"[redacted]"}}`},
-		{`7`, `7`}, {`false`, `false`}, {`[]`, `[]`}, {`{"a":`, ``}, {`nonsense`, ``},
-	}
-	for _, tt := range tests {
-		if got := r.data(jsontext.Value(tt.in)); got != tt.want {
-			t.Errorf("data(%s) = %q, want %q", tt.in, got, tt.want)
-		}
-	}
-}
-
-func TestShorten(t *testing.T) {
-	got := shorten(strings.Repeat("é", maxParentText))
-	if len(got) > maxParentText+len("…") || !utf8.ValidString(got) {
-		t.Errorf("%d bytes, valid %v", len(got), utf8.ValidString(got))
-	}
-	if got := shorten("a\xffb"); got != "a\uFFFDb" {
-		t.Errorf("got %q", got)
-	}
-}
 
 // FuzzAnswer: no answer and no error of a parent makes the reader panic, and a
 // token of the sign-in never gets into an error.
@@ -75,18 +23,18 @@ func FuzzAnswer(f *testing.F) {
 	par := newParent()
 	m := NewManager(Options{Home: f.TempDir(), Ask: par, Notify: par})
 	defer m.Close()
-	if _, _, err := m.Login(f.Context(), external(idShape(ada("1").jwt(), "secret-of-ada"))); err != nil {
+	if _, _, _, err := m.Login(f.Context(), external(idShape(ada("1").jwt(), "secret-of-ada"))); err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, message string) {
-		s, fault := m.readAnswer(raw, m.Snapshot())
+		s, fault := externalRefresher{m}.readAnswer(raw, m.Snapshot())
 		if fault == nil && !fitsHeader(s.Token.Reveal()) {
 			t.Errorf("taken: %+v", s)
 		}
 		if fault != nil && strings.Contains(fault.Error(), "secret-of-ada") {
 			t.Errorf("leak: %v", fault)
 		}
-		fault = m.askFault(t.Context(), &ParentError{Code: 1, Message: message, Data: raw})
+		fault = externalRefresher{m}.askFault(t.Context(), &ParentError{Code: 1, Message: message, Data: raw})
 		if strings.Contains(fault.Error(), "secret-of-ada") {
 			t.Errorf("leak: %v", fault)
 		}
@@ -118,7 +66,7 @@ func TestNoTokenAnywhere(t *testing.T) {
 
 		bad := external(idShape(identity{account: "org-b"}.jwt(), "bad-access"))
 		for _, p := range []*protocol.LoginAccountParams{bad, apiKey("sk-the-key"), external(idShape(id+"\n\x00", "bad-access\n")), external(tokens("-", "bad-access", "org-a", "-"))} {
-			r, _, err := b.Login(t.Context(), p)
+			r, _, _, err := b.Login(t.Context(), p)
 			dump(r, err, p)
 		}
 		for _, rep := range []reply{
@@ -141,9 +89,9 @@ func TestNoTokenAnywhere(t *testing.T) {
 		got := <-w
 		synctest.Wait()
 		dump(got.s, got.err, b.Manager)
-		r, err := b.Read(t.Context(), &protocol.GetAccountParams{})
+		r, _, _, err := b.Read(t.Context(), &protocol.GetAccountParams{})
 		dump(r, err)
-		st, err := b.AuthStatus(t.Context(), &protocol.GetAuthStatusParams{})
+		st, _, _, err := b.AuthStatus(t.Context(), &protocol.GetAuthStatusParams{})
 		dump(st, err)
 		b.signOut()
 		dump(b.Manager)

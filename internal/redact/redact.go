@@ -1,4 +1,8 @@
-package account
+// Package redact takes tokens out of texts that somebody else wrote: a parent's
+// error, a token endpoint's description, before they become part of an error, a
+// log line or a page. It knows the secrets that it is given and the common
+// looks of tokens; what merely resembles an id or a host name stays.
+package redact
 
 import (
 	"bytes"
@@ -10,15 +14,17 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"app-server/protocol"
 )
 
 const (
 	// redacted stands for what was taken out.
 	redacted = "[redacted]"
 
-	// maxParentText is how many bytes of a parent's text an error carries. It
-	// is made for people; a page of it is enough.
-	maxParentText = 2048
+	// MaxText is how many bytes [Shorten] leaves of a text. It is made for
+	// people; a page of it is enough.
+	MaxText = 2048
 
 	// minKnown is the length in bytes from which a known token is looked for.
 	// A shorter one would take innocent letters out of the text.
@@ -34,15 +40,14 @@ var (
 	tokenish = regexp.MustCompile(`eyJ[A-Za-z0-9_.-]{5,}|(?i:bearer)\s+[^\s",]+|sk-[A-Za-z0-9_-]{8,}|[A-Za-z0-9+/_=-]{72,}`)
 )
 
-// redactor takes tokens out of texts that a parent wrote.
-type redactor struct{ known []string }
+// Redactor takes tokens out of texts. The zero one knows no secret and still
+// finds what looks like a token. It is immutable and safe for concurrent use.
+type Redactor struct{ known []string }
 
-// redactor knows the tokens of the present sign-in, the replaced ones included.
-func (m *Manager) redactor() redactor {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var r redactor
-	for _, s := range m.seen {
+// New knows the secrets given; very short ones are left out.
+func New(secrets ...protocol.Secret) Redactor {
+	var r Redactor
+	for _, s := range secrets {
 		if t := s.Reveal(); len(t) >= minKnown {
 			r.known = append(r.known, t)
 		}
@@ -52,8 +57,8 @@ func (m *Manager) redactor() redactor {
 	return r
 }
 
-// text cleans a text.
-func (r redactor) text(s string) string {
+// Text returns s without tokens.
+func (r Redactor) Text(s string) string {
 	for _, t := range r.known {
 		s = strings.ReplaceAll(s, t, redacted)
 	}
@@ -81,10 +86,10 @@ func isJWT(s string) bool {
 	return false
 }
 
-// data cleans a JSON value and returns it as a text: a string as it is, all
+// Data returns a JSON value without tokens and as a text: a string as it is, all
 // else in compact JSON. Strings are decoded first, since an escape could hide a
 // token; what is not JSON becomes nothing.
-func (r redactor) data(v jsontext.Value) string {
+func (r Redactor) Data(v jsontext.Value) string {
 	switch v.Kind() {
 	case 0, 'n':
 		return ""
@@ -99,7 +104,7 @@ func (r redactor) data(v jsontext.Value) string {
 			break
 		}
 		if t.Kind() == '"' {
-			s := r.text(t.String())
+			s := r.Text(t.String())
 			if v.Kind() == '"' {
 				return s
 			}
@@ -115,14 +120,14 @@ func (r redactor) data(v jsontext.Value) string {
 	return strings.TrimSuffix(out.String(), "\n")
 }
 
-// shorten cuts a text to maxParentText. It is called after the cleaning: half
-// a token would not be found.
-func shorten(s string) string {
+// Shorten cuts a text to MaxText and mends its UTF-8. It is called after the
+// cleaning: half a token would not be found.
+func Shorten(s string) string {
 	s = strings.ToValidUTF8(s, string(utf8.RuneError))
-	if len(s) <= maxParentText {
+	if len(s) <= MaxText {
 		return s
 	}
-	cut := maxParentText
+	cut := MaxText
 	for !utf8.RuneStart(s[cut]) {
 		cut--
 	}
