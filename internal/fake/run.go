@@ -84,6 +84,7 @@ type runner struct {
 	project    string
 	backend    *Backend
 	endpoint   *Endpoint
+	transport  http.RoundTripper // nil where the backend is on loopback
 	process    *Process
 	send       *sender
 	out        *stdout
@@ -150,6 +151,7 @@ func (r *runner) setUp() error {
 	}
 	r.vars["backend"], r.vars["home"], r.vars["project"] = r.endpoint.URL, r.home, r.project
 	if err = r.writeFiles(); err == nil {
+		r.transport = transport
 		err = r.start(transport)
 	}
 	if err != nil {
@@ -419,14 +421,10 @@ func (r *runner) stop() error {
 		defer cancel()
 		_, err = r.process.waitExit(ctx)
 	}
-	r.out.resume()
 	if err != nil { // nobody will write the end of it
 		_ = r.process.Stdout.Close()
 	}
-	<-r.out.done
-	_ = r.process.Stdout.Close()
-	r.send.close()
-	<-r.send.done
+	r.drain()
 	r.endpoint.Close()
 	r.backend.Close()
 	return err
