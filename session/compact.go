@@ -13,6 +13,7 @@ import (
 
 	"app-server/internal/backend"
 	"app-server/internal/prompt"
+	"app-server/internal/rollout"
 	"app-server/protocol"
 )
 
@@ -125,6 +126,8 @@ func (u *turn) restart(summary string) {
 		c.add(messageItem(roleUser, textPart(text)))
 	}
 	c.add(messageItem(roleUser, textPart(prompt.Summary(summary))))
+	u.keep(rollout.Compacted(summary, c.items), rollout.TurnContext(u.storedSettings()))
+	u.contextKept = true
 	c.window++
 	c.compacted, c.settling = c.size(u.th.instructions), true
 	u.tellSize(c.compacted)

@@ -13,6 +13,7 @@ import (
 
 	"app-server/internal/backend"
 	"app-server/internal/config"
+	"app-server/internal/rollout"
 	"app-server/internal/tools"
 	"app-server/protocol"
 )
@@ -69,6 +70,10 @@ type turn struct {
 	started  time.Time
 	seen     map[string]bool // ids of items of this turn
 	calls    []tools.Call    // calls of the model without an output yet
+	// contextKept says that the file has the turn's settings; lastMessage is the
+	// last one of the model, or nil.
+	contextKept bool
+	lastMessage *string
 	// conv is what the model is told: the thread's own but during a review.
 	conv *conversation
 
@@ -139,6 +144,10 @@ func (u *turn) begin() {
 
 	status := protocol.ThreadStatus{Type: protocol.StatusActive, ActiveFlags: []protocol.ThreadActiveFlag{}}
 	started := u.started.Unix()
+	told := newRecord(u.id)
+	told.StartedAt = &started
+	window := u.contextWindow()
+	u.keep(rollout.TurnStarted(&told, &window, u.set.mode))
 	t.post(func() {
 		t.status, t.updated = status, u.started
 		r := newRecord(u.id)
@@ -147,9 +156,12 @@ func (u *turn) begin() {
 		t.turns = append(t.turns, u.record)
 	})
 	u.notify(protocol.MethodThreadStatusChanged, &protocol.ThreadStatusChangedNotification{ThreadID: t.id, Status: status})
-	told := newRecord(u.id)
-	told.StartedAt = &started
 	u.notify(protocol.MethodTurnStarted, &protocol.TurnStartedNotification{ThreadID: t.id, Turn: told})
+	owed := t.conv.owed
+	t.conv.owed = nil
+	for _, raw := range owed {
+		u.remember(raw)
+	}
 	close(u.begun)
 }
 
@@ -198,7 +210,7 @@ func (u *turn) hear(input []protocol.UserInput) {
 func (u *turn) converse(more []steer) error {
 	for {
 		err := u.makeRoom(more)
-		u.tellContext()
+		u.keepContext(u.tellContext())
 		for _, s := range append(more, u.pending()...) {
 			u.steerIn(s)
 		}
@@ -306,6 +318,7 @@ func (u *turn) end(err error) {
 		ID: u.id, Items: []protocol.ThreadItem{}, Status: status, Error: why,
 		StartedAt: &started, CompletedAt: &completed, DurationMS: &took,
 	}
+	u.keep(rollout.TurnEnded(&final, u.lastMessage))
 	t.post(func() {
 		u.closing, u.ended = true, true
 		t.status, t.updated = idle, now

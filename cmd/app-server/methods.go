@@ -47,6 +47,10 @@ func (s *server) methods() *rpc.Mux {
 	rpc.Handle(m, protocol.MethodGitDiffToRemote, func(p *protocol.GitDiffToRemoteParams) string { return "git/" + p.Cwd }, s.gitDiff)
 
 	rpc.HandleThen(m, protocol.MethodThreadStart, rpc.Fixed[protocol.ThreadStartParams](laneConfig), s.startThread)
+	rpc.HandleThen(m, protocol.MethodThreadResume, func(p *protocol.ThreadResumeParams) string { return laneThread(p.ThreadID) }, s.resumeThread)
+	rpc.HandleThen(m, protocol.MethodThreadFork, func(p *protocol.ThreadForkParams) string { return laneThread(p.ThreadID) }, s.forkThread)
+	rpc.HandleThen(m, protocol.MethodThreadRollback, func(p *protocol.ThreadRollbackParams) string { return laneThread(p.ThreadID) }, s.threads.RollbackThread)
+	rpc.Handle(m, protocol.MethodThreadTurnsList, func(p *protocol.ThreadTurnsListParams) string { return laneThread(p.ThreadID) }, s.threads.ListTurns)
 	rpc.Handle(m, protocol.MethodThreadList, nil, s.threads.ListThreads)
 	rpc.Handle(m, protocol.MethodThreadLoadedList, nil, s.threads.LoadedThreads)
 	rpc.Handle(m, protocol.MethodThreadRead, func(p *protocol.ThreadReadParams) string { return laneThread(p.ThreadID) }, s.threads.ReadThread)
@@ -60,18 +64,33 @@ func (s *server) methods() *rpc.Mux {
 	return m
 }
 
-// startThread handles thread/start with the settings as they are now: a parent
-// may have written them, or the user in an editor. What has become wrong with
-// them is told after the thread.
+// startThread, resumeThread and forkThread handle what begins a thread.
 func (s *server) startThread(ctx context.Context, p *protocol.ThreadStartParams) (protocol.ThreadStartResponse, func(), error) {
+	return beginThread(ctx, s, p, s.threads.StartThread)
+}
+
+func (s *server) resumeThread(ctx context.Context, p *protocol.ThreadResumeParams) (protocol.ThreadStartResponse, func(), error) {
+	return beginThread(ctx, s, p, s.threads.ResumeThread)
+}
+
+func (s *server) forkThread(ctx context.Context, p *protocol.ThreadForkParams) (protocol.ThreadStartResponse, func(), error) {
+	return beginThread(ctx, s, p, s.threads.ForkThread)
+}
+
+// beginThread begins a thread with the settings as they are now: a parent may
+// have written them, or the user in an editor. What has become wrong with them is
+// told after the thread.
+func beginThread[P any](ctx context.Context, s *server, p *P, begin func(context.Context, *P) (protocol.ThreadStartResponse, func(), error)) (protocol.ThreadStartResponse, func(), error) {
 	cfg := s.settings.Current()
 	s.threads.SetConfig(cfg)
-	response, started, err := s.threads.StartThread(ctx, p)
+	response, then, err := begin(ctx, p)
 	if err != nil {
 		return response, nil, err
 	}
 	return response, func() {
-		started()
+		if then != nil {
+			then()
+		}
 		s.parent.warn(ctx, cfg.Problems)
 	}, nil
 }

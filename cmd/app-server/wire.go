@@ -14,6 +14,7 @@ import (
 	"app-server/internal/oauth"
 	commands "app-server/internal/process"
 	"app-server/internal/process/shell"
+	"app-server/internal/rollout"
 	"app-server/internal/sandbox"
 	"app-server/internal/skills"
 	"app-server/internal/tools"
@@ -74,6 +75,7 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 	})
 	s.threads = session.NewManager(session.Options{
 		Parent: s.parent, Model: s.backend, Tools: newTools(p, home, log.Named("tools")), Config: cfg, Version: version, Cwd: p.Cwd,
+		Store: rollout.New(home), Originator: func() string { return s.parent.identity().Originator },
 		Getenv: p.Getenv, Log: log.Named("session"),
 	})
 	s.conn = rpc.New(rpc.Options{

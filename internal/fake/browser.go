@@ -334,21 +334,3 @@ func (r *runner) writeLine(rest string) error {
 	}
 	return os.WriteFile(path, []byte(text), 0o600)
 }
-
-// restart ends the server as the end of input does and starts it again on the
-// same home. What it wrote before counts in the checks.
-func (r *runner) restart() error {
-	r.eof()
-	if err := r.exit(0); err != nil {
-		return err
-	}
-	<-r.out.done
-	r.refill()
-	r.past = append(r.past, r.out.all()...)
-	r.pastStderr += r.process.Stderr.String()
-	_ = r.process.Stdout.Close()
-	<-r.send.done
-	r.unread, r.out = nil, newStdout()
-	r.inputDone, r.exited = false, false
-	return r.start()
-}

@@ -21,7 +21,7 @@ const (
 // checkAll makes the checks that every story gets for free. It runs after the
 // server has exited.
 func (r *runner) checkAll() error {
-	lines := append(r.past, r.out.all()...)
+	lines := r.out.all()
 	err := errors.Join(r.checkLines(lines), r.checkNever(lines), r.checkSecrets(lines), r.checkPassing(), r.checkBackend())
 	if !r.story.Unchecked[checkTurns] {
 		err = errors.Join(err, r.checkTurns(lines))

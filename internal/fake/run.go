@@ -99,11 +99,10 @@ type runner struct {
 	exited    bool
 	rewritten map[int]string // new text by index in story.lines
 
-	visits     []*visit       // all journeys of the browser
-	page       *visit         // the one that page looks at
-	occupied   []net.Listener // ports that the story took
-	past       []*outLine     // of servers before a restart
-	pastStderr string
+	visits     []*visit          // all journeys of the browser
+	page       *visit            // the one that page looks at
+	occupied   []net.Listener    // ports that the story took
+	pastStderr string            // of servers before a restart
 	transport  http.RoundTripper // to the backend in memory; nil on loopback
 }
 
@@ -443,14 +442,10 @@ func (r *runner) stop() error {
 		defer cancel()
 		_, err = r.process.waitExit(ctx)
 	}
-	r.out.resume()
 	if err != nil { // nobody will write the end of it
 		_ = r.process.Stdout.Close()
 	}
-	<-r.out.done
-	_ = r.process.Stdout.Close()
-	r.send.close()
-	<-r.send.done
+	r.drain()
 	for _, l := range r.occupied {
 		_ = l.Close()
 	}

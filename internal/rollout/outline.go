@@ -252,6 +252,9 @@ func (o *outliner) line(off, end int64, l *parsed) {
 	switch l.kind {
 	case lineContext:
 		o.context = &here
+		if t := o.current(); t != nil {
+			t.context = &here
+		}
 	case lineResponse:
 		o.prev = off
 	case lineCompact:
@@ -411,16 +414,26 @@ func (o *outliner) finish(ctx context.Context) error {
 			return nil
 		})
 	}
-	err := each(o.context, func(p jsontext.Value) {
-		if s, ok := readSettings(p); ok {
-			o.log.Settings = &s
+	settings := func(into **Settings) func(jsontext.Value) {
+		return func(p jsontext.Value) {
+			if s, ok := readSettings(p); ok {
+				*into = &s
+			}
 		}
-	})
-	if err != nil {
+	}
+	if err := each(o.context, settings(&o.log.Settings)); err != nil {
 		return err
 	}
-	err = each(o.usage, func(p jsontext.Value) { o.log.Usage = readUsage(p) })
-	if err != nil {
+	var told *span
+	for i := range o.log.turns {
+		if at := o.log.turns[i].context; at != nil {
+			told = at
+		}
+	}
+	if err := each(told, settings(&o.log.Told)); err != nil {
+		return err
+	}
+	if err := each(o.usage, func(p jsontext.Value) { o.log.Usage = readUsage(p) }); err != nil {
 		return err
 	}
 	return each(o.rates, func(p jsontext.Value) { o.log.RateLimits = member(p, "rate_limits").Clone() })

@@ -24,6 +24,9 @@ type Settings struct {
 	Personality protocol.Personality
 	Tier        protocol.ServiceTier
 	Mode        *protocol.CollaborationMode
+	// Developer are the thread's developer instructions; nil where nothing is
+	// known of them.
+	Developer *string
 	// Date and Timezone are what the model was told, or empty.
 	Date, Timezone string
 }
@@ -42,7 +45,7 @@ func TurnContext(s *Settings) Record {
 	return one(lineContext, &contextLine{
 		TurnID: s.TurnID, Cwd: s.Cwd, Date: s.Date, Timezone: s.Timezone, Approval: s.Approval, Reviewer: s.Reviewer,
 		Sandbox: sandbox, Model: s.Model, Personality: s.Personality, Mode: s.Mode, Effort: s.Effort, Summary: summary,
-		Tier: s.Tier,
+		Tier: s.Tier, Developer: s.Developer,
 	})
 }
 
@@ -61,6 +64,7 @@ type contextLine struct {
 	Effort      protocol.ReasoningEffort    `json:"effort,omitzero"`
 	Summary     protocol.ReasoningSummary   `json:"summary"`
 	Tier        protocol.ServiceTier        `json:"service_tier,omitzero"`
+	Developer   *string                     `json:"developer_instructions,omitzero"`
 }
 
 // snakeSandbox is a sandbox policy in the form of the files. networkAccess is a
@@ -141,6 +145,7 @@ func readSettings(raw jsontext.Value) (s Settings, ok bool) {
 		Effort      jsontext.Value `json:"effort"`
 		Summary     jsontext.Value `json:"summary"`
 		Tier        jsontext.Value `json:"service_tier"`
+		Developer   jsontext.Value `json:"developer_instructions"`
 	}
 	if json.Unmarshal(raw, &in, lenient) != nil {
 		return s, false
@@ -151,6 +156,10 @@ func readSettings(raw jsontext.Value) (s Settings, ok bool) {
 	optional(in.Effort, &s.Effort)
 	optional(in.Summary, &s.Summary)
 	optional(in.Tier, &s.Tier)
+	var developer string
+	if optional(in.Developer, &developer) {
+		s.Developer = &developer
+	}
 	var mode protocol.CollaborationMode
 	if optional(in.Mode, &mode) {
 		s.Mode = &mode

@@ -82,6 +82,33 @@ func (w *Writer) Append(records ...Record) error {
 	return w.flush()
 }
 
+// AppendNow is Append for records that count only if the disk takes them: after
+// an error none of them is kept, while what waited before still waits.
+func (w *Writer) AppendNow(records ...Record) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return fmt.Errorf("rollout: append: %w", os.ErrClosed)
+	}
+	if err := w.flush(); err != nil {
+		return err
+	}
+	before, now := w.ordinal, time.Now()
+	for i := range records {
+		if err := records[i].appendTo(&w.backlog, w.id, now, &w.ordinal); err != nil {
+			w.backlog.Reset()
+			w.ordinal = before
+			return fmt.Errorf("rollout: append: %w", err)
+		}
+	}
+	if err := w.write(); err != nil {
+		w.backlog.Reset()
+		w.ordinal = before
+		return &WriteError{Path: w.path, Err: err}
+	}
+	return nil
+}
+
 // flush writes the backlog. w.mu is held.
 func (w *Writer) flush() error {
 	err := w.write()
