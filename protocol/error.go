@@ -34,6 +34,7 @@ const (
 	ReasonThreadNotFound    = "threadNotFound"
 	ReasonThreadInUse       = "threadInUse"
 	ReasonThreadEphemeral   = "threadEphemeral"
+	ReasonThreadArchived    = "threadArchived"
 	ReasonTurnRunning       = "turnRunning"
 	ReasonTurnNotFound      = "turnNotFound"
 	ReasonTurnMismatch      = "turnMismatch"

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/uuid"
 
 	"app-server/internal/config"
 	"app-server/internal/prompt"
@@ -51,11 +50,16 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 		}
 		w, log, err = m.store.ContinueFile(ctx, path)
 		err = storageError(err, path)
-	} else if uuid.Validate(p.ThreadID) != nil {
-		err = protocol.Invalid(protocol.ReasonThreadNotFound, "This is no thread id: a UUID is expected")
 	} else {
-		w, log, err = m.store.Continue(ctx, p.ThreadID)
-		err = storageError(err, p.ThreadID)
+		place, id, placeErr := m.place(p.ThreadID)
+		switch {
+		case placeErr != nil:
+			return none, nil, placeErr
+		case place.Archived:
+			return none, nil, protocol.Invalid(protocol.ReasonThreadArchived, "The thread %s is archived; it must be unarchived first", id)
+		}
+		w, log, err = m.store.ContinueFile(ctx, place.Path)
+		err = storageError(err, id)
 	}
 	if err != nil {
 		return none, nil, err
@@ -87,10 +91,7 @@ func (m *Manager) resumeStored(ctx context.Context, w *rollout.Writer, log *roll
 	if err != nil {
 		return r, nil, err
 	}
-	t.file, t.name = w, m.store.Name(t.id)
-	if g := m.store.Git(t.id); g != nil {
-		t.git = g
-	}
+	t.file, t.name, t.git = w, m.store.Name(t.id), m.store.Git(&meta)
 	r = startResponse(t, found.Sources)
 	if !p.ExcludeTurns {
 		record := t.record()
@@ -127,6 +128,7 @@ func (m *Manager) rejoin(ctx context.Context, t *thread, excludeTurns bool) (r p
 	var record turnRecord
 	var tokens *protocol.ThreadTokenUsage
 	err = t.do(ctx, func() {
+		t.subscribe()
 		found := prompt.ProjectDocs(docsOptions(t.cfg, t.settings.cwd))
 		r, record, tokens = startResponse(t, found.Sources), t.record(), t.tokens
 	})
