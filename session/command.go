@@ -37,7 +37,9 @@ func (m *Manager) ShellCommand(ctx context.Context, p *protocol.ThreadShellComma
 func (t *thread) shellCommand(turnID, command string) (func(), error) {
 	if u := t.current; u != nil && !u.closing {
 		answered := make(chan struct{})
+		u.beside++
 		u.asides.Go(func() {
+			defer t.post(func() { u.beside--; u.stirred() })
 			for _, wait := range []chan struct{}{answered, u.begun} {
 				select {
 				case <-wait:
