@@ -68,7 +68,7 @@ type turn struct {
 	metadata map[string]string
 	started  time.Time
 	seen     map[string]bool // ids of items of this turn
-	calls    []tools.Call    // calls of the model without an output yet
+	calls    []waitingCall   // calls of the model without an output yet
 	// conv is what the model is told: the thread's own but during a review.
 	conv *conversation
 

@@ -93,7 +93,7 @@ type patchResult struct {
 func (t *Turn) applyPatch(ctx context.Context, c Call, text, dir string) patchResult {
 	parsed, err := patch.Parse(text)
 	if err != nil {
-		return patchResult{Text: fmt.Sprintf("The patch cannot be read: %v. Nothing was changed.", err)}
+		return patchResult{Text: fmt.Sprintf("The patch cannot be read, and nothing was changed: %v", err)}
 	}
 	r := &patchRun{t: t, id: c.ID, patch: parsed, dir: dir}
 	for {
@@ -123,7 +123,7 @@ type patchRun struct {
 func (r *patchRun) attempt(ctx context.Context) (res patchResult, done bool) {
 	plan, err := r.patch.Plan(ctx, patch.OS(), r.dir)
 	if err != nil {
-		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch cannot be applied: %v. Nothing was changed.", err)), true
+		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch cannot be applied, and nothing was changed: %v", err)), true
 	}
 	files := plan.Touched()
 	outside, err := r.t.outside(files)
