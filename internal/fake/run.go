@@ -132,24 +132,23 @@ func (r *runner) setUp() error {
 	for _, s := range r.story.secrets {
 		r.vars[s.name] = s.value
 	}
-	replies, err := r.fillText(r.story.replies)
-	if err != nil {
-		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
-	}
-	parsed, err := ParseReplies(replies, r.story.repliesL)
-	if err != nil {
-		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
-	}
-	r.backend = NewBackend(parsed...)
+	r.backend = NewBackend()
 	var transport http.RoundTripper
 	if r.mode.Memory {
 		r.endpoint = r.backend.ListenMemory()
 		transport = r.endpoint.Transport
-	} else if r.endpoint, err = r.backend.ListenLoopback(); err != nil {
-		return err
+	} else {
+		var err error
+		if r.endpoint, err = r.backend.ListenLoopback(); err != nil {
+			return err
+		}
 	}
 	r.vars["backend"], r.vars["home"], r.vars["project"] = r.endpoint.URL, r.home, r.project
-	if err = r.writeFiles(); err == nil {
+	err := r.addReplies()
+	if err == nil {
+		err = r.writeFiles()
+	}
+	if err == nil {
 		err = r.start(transport)
 	}
 	if err != nil {
@@ -157,6 +156,20 @@ func (r *runner) setUp() error {
 		r.backend.Close()
 	}
 	return err
+}
+
+// addReplies tells the backend what it answers.
+func (r *runner) addReplies() error {
+	text, err := r.fillText(r.story.replies)
+	if err != nil {
+		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
+	}
+	replies, err := ParseReplies(text, r.story.repliesL)
+	if err != nil {
+		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
+	}
+	r.backend.Add(replies...)
+	return nil
 }
 
 // fillText puts variables into text that is no JSON.
