@@ -230,13 +230,14 @@ func outsideText(outside []string) string {
 }
 
 // outside lists the files that the sandbox does not let be written. They are
-// real paths: Plan.Touched has followed all links.
+// real paths: Plan.Touched has followed all links, and of a link that is removed
+// it names the link, wherever that leads.
 func (t *Turn) outside(files []string) ([]string, error) {
 	folders, err := t.th.r.o.Sandbox.Folders(t.confinement())
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(slices.Clone(files), folders.Allows), nil
+	return slices.DeleteFunc(slices.Clone(files), folders.AllowsReal), nil
 }
 
 // changesOf is a plan as a parent sees it.
