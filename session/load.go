@@ -167,7 +167,7 @@ func unanswered(items []jsontext.Value) []jsontext.Value {
 	var out []jsontext.Value
 	for _, c := range calls {
 		if !answered[c.ID] {
-			out = append(out, outputItem(c, tools.Output{Text: "The call was aborted because the server ended before it was done. It may have been carried out in part."}))
+			out = append(out, outputItem(waitingCall{c, c.ID}, tools.Output{Text: "The call was aborted because the server ended before it was done. It may have been carried out in part."}))
 		}
 	}
 	return out

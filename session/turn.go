@@ -73,7 +73,7 @@ type turn struct {
 	metadata map[string]string
 	started  time.Time
 	seen     map[string]bool // ids of items of this turn
-	calls    []tools.Call    // calls of the model without an output yet
+	calls    []waitingCall   // calls of the model without an output yet
 	// contextKept says that the file has the turn's settings; lastMessage is the
 	// last one of the model, or nil.
 	contextKept bool

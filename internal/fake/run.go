@@ -144,20 +144,8 @@ func (r *runner) setUp() error {
 	for _, s := range r.story.secrets {
 		r.vars[s.name] = s.value
 	}
-	replies, err := r.fillText(r.story.replies)
-	if err != nil {
-		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
-	}
-	parsed, err := ParseReplies(replies, r.story.repliesL)
-	if err != nil {
-		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
-	}
-	r.backend = NewBackend(parsed...)
-	if r.story.provider != nil {
-		if r.backend.Provider, err = r.makeProvider(); err != nil {
-			return fmt.Errorf("%s: %w", r.story.Path, err)
-		}
-	}
+	r.backend = NewBackend()
+	var err error
 	if r.mode.Memory {
 		r.endpoint = r.backend.ListenMemory()
 		r.transport = r.endpoint.Transport
@@ -165,10 +153,18 @@ func (r *runner) setUp() error {
 		return err
 	}
 	r.vars["backend"], r.vars["home"], r.vars["project"] = r.endpoint.URL, r.home, r.project
-	if r.backend.Provider != nil {
-		r.backend.Provider.Root = r.endpoint.URL
+	if r.story.provider != nil {
+		if r.backend.Provider, err = r.makeProvider(); err == nil {
+			r.backend.Provider.Root = r.endpoint.URL
+		}
 	}
-	if err = r.writeFiles(); err == nil {
+	if err == nil {
+		err = r.addReplies()
+	}
+	if err == nil {
+		err = r.writeFiles()
+	}
+	if err == nil {
 		err = r.start()
 	}
 	if err != nil {
@@ -176,6 +172,20 @@ func (r *runner) setUp() error {
 		r.backend.Close()
 	}
 	return err
+}
+
+// addReplies tells the backend what it answers.
+func (r *runner) addReplies() error {
+	text, err := r.fillText(r.story.replies)
+	if err != nil {
+		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
+	}
+	replies, err := ParseReplies(text, r.story.repliesL)
+	if err != nil {
+		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
+	}
+	r.backend.Add(replies...)
+	return nil
 }
 
 // fillText puts variables into text that is no JSON.

@@ -89,7 +89,13 @@ func (s *Sandbox) Folders(p Policy) (Folders, error) {
 // not count.
 func (f Folders) Allows(path string) bool {
 	real, err := resolveExisting(path)
-	if err != nil || within(real, f.Never) {
+	return err == nil && f.AllowsReal(real)
+}
+
+// AllowsReal is Allows for a path that has been resolved, and is taken as it is:
+// where its last part is a link, the link itself is meant, not what it leads to.
+func (f Folders) AllowsReal(real string) bool {
+	if !filepath.IsAbs(real) || within(real, f.Never) {
 		return false
 	}
 	n := deepest(real, f.Writable)
