@@ -32,6 +32,9 @@ const (
 	ReasonShuttingDown      = "shuttingDown"
 	ReasonConfig            = "configInvalid"
 	ReasonThreadNotFound    = "threadNotFound"
+	ReasonThreadInUse       = "threadInUse"
+	ReasonThreadEphemeral   = "threadEphemeral"
+	ReasonTurnRunning       = "turnRunning"
 	ReasonTurnNotFound      = "turnNotFound"
 	ReasonTurnMismatch      = "turnMismatch"
 	ReasonTurnNotSteerable  = "turnNotSteerable"
@@ -47,6 +50,7 @@ const (
 	ReasonBackend           = "backendFailed"
 	ReasonRestrictionBroken = "restrictionUnreadable"
 	ReasonStorage           = "storageFailed"
+	ReasonLogin             = "loginFailed"
 	ReasonNoDiff            = "noDiff"
 )
 

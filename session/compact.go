@@ -13,6 +13,7 @@ import (
 
 	"app-server/internal/backend"
 	"app-server/internal/prompt"
+	"app-server/internal/rollout"
 	"app-server/protocol"
 )
 
@@ -125,6 +126,8 @@ func (u *turn) restart(summary string) {
 		c.add(messageItem(roleUser, textPart(text)))
 	}
 	c.add(messageItem(roleUser, textPart(prompt.Summary(summary))))
+	u.keep(rollout.Compacted(summary, c.items), rollout.TurnContext(u.storedSettings()))
+	u.contextKept = true
 	c.window++
 	c.compacted, c.settling = c.size(u.th.instructions), true
 	u.tellSize(c.compacted)
@@ -246,17 +249,20 @@ func withoutOldest(items []jsontext.Value) []jsontext.Value {
 		total += itemTokens(raw)
 	}
 	cut := 0
-	calls := map[string]bool{}
+	open := map[string]int{} // calls left out whose output is still to come
 	for cut < len(items) && (cut == 0 || dropped < total*shrinkPercent/100) {
-		if _, id := callOf(items[cut]); id != "" {
-			calls[id] = true
+		if kind, id := callOf(items[cut]); strings.HasSuffix(kind, "_output") {
+			open[id]--
+		} else if id != "" {
+			open[id]++
 		}
 		dropped += itemTokens(items[cut])
 		cut++
 	}
 	var rest []jsontext.Value
 	for _, raw := range items[cut:] {
-		if kind, id := callOf(raw); strings.HasSuffix(kind, "_output") && calls[id] {
+		if kind, id := callOf(raw); strings.HasSuffix(kind, "_output") && open[id] > 0 {
+			open[id]--
 			continue
 		}
 		rest = append(rest, raw)

@@ -2,6 +2,7 @@ package session
 
 import (
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -41,8 +42,8 @@ func docsOptions(cfg *config.Config, cwd string) prompt.DocsOptions {
 // tellContext tells the model what it must know before the user's words: all of
 // it in the first turn, later only what has changed. Nothing that was told is
 // ever rewritten, so each request begins with the one before it, until a
-// compaction, after which all of it is told again.
-func (u *turn) tellContext() {
+// compaction, after which all of it is told again. It returns what it told.
+func (u *turn) tellContext() []jsontext.Value {
 	c, t, s := u.conv, u.th, u.set
 	now := told{
 		begun: true,
@@ -78,6 +79,7 @@ func (u *turn) tellContext() {
 			update.User = append(update.User, prompt.Environment(prompt.Surroundings{Date: now.date}))
 		}
 	}
+	from := len(c.items)
 	if len(update.Developer) > 0 {
 		parts := make([]part, len(update.Developer))
 		for i, text := range update.Developer {
@@ -88,6 +90,7 @@ func (u *turn) tellContext() {
 	for _, text := range update.User {
 		c.add(messageItem(roleUser, textPart(text)))
 	}
+	return slices.Clip(c.items[from:])
 }
 
 // firstContext is all that the model is told at the beginning of a thread.
@@ -101,18 +104,22 @@ func (u *turn) firstContext(now told) prompt.Update {
 	if now.docs.text != "" {
 		up.User = append(up.User, now.docs.text)
 	}
-	zone := u.started.Location().String()
-	if zone == "Local" { // no name is known
-		zone = ""
-	}
 	shell := u.th.m.getenv("SHELL")
 	if shell != "" {
 		shell = filepath.Base(shell)
 	}
 	up.User = append(up.User, prompt.Environment(prompt.Surroundings{
-		Cwd: now.settings.Cwd, Shell: shell, Date: now.date, Timezone: zone,
+		Cwd: now.settings.Cwd, Shell: shell, Date: now.date, Timezone: timezone(u.started),
 	}))
 	return up
+}
+
+// timezone is the name of the local one; empty where none is known.
+func timezone(at time.Time) string {
+	if zone := at.Location().String(); zone != "Local" {
+		return zone
+	}
+	return ""
 }
 
 // abortedNote tells the model that its last turn was interrupted.

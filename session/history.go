@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -32,6 +33,9 @@ type conversation struct {
 	window int
 	// limits are the last rate limits that the backend told.
 	limits limits
+	// owed are outputs and notes that a turn which died has left to be given; the
+	// next turn begins with them.
+	owed []jsontext.Value
 	// warned are the models that the parent was warned of.
 	warned map[string]bool
 }
@@ -49,7 +53,9 @@ func (c *conversation) input() []jsontext.Value { return c.items[:len(c.items):l
 // fork is a copy that may grow by itself. What belongs to the parent's sight of
 // this thread alone is not in it.
 func (c *conversation) fork() conversation {
-	return conversation{items: c.input(), told: c.told, usage: c.usage}
+	return conversation{
+		items: c.input(), told: c.told, usage: c.usage, words: slices.Clip(c.words), counted: c.counted, added: c.added, owed: c.owed,
+	}
 }
 
 // rawOptions let text through that is not valid UTF-8, as U+FFFD: a request

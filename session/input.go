@@ -41,7 +41,10 @@ func preview(input []protocol.UserInput) string {
 			parts = append(parts, in.Text)
 		}
 	}
-	text := strings.Join(parts, "\n")
+	return cutPreview(strings.Join(parts, "\n"))
+}
+
+func cutPreview(text string) string {
 	if len(text) > maxPreview {
 		cut := maxPreview
 		for cut > 0 && !utf8.RuneStart(text[cut]) {
@@ -61,9 +64,15 @@ type part struct {
 
 func textPart(text string) part { return part{Type: "input_text", Text: text} }
 
+// What stands around an image.
+const (
+	imageOpen  = "<image>"
+	imageClose = "</image>"
+)
+
 // imageParts wraps an image as the backend expects it.
 func imageParts(url string) []part {
-	return []part{textPart("<image>"), {Type: "input_image", ImageURL: url}, textPart("</image>")}
+	return []part{textPart(imageOpen), {Type: "input_image", ImageURL: url}, textPart(imageClose)}
 }
 
 // inputParts turns the user's input into the parts of a message. It reads image

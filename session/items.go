@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"app-server/internal/backend"
+	"app-server/internal/rollout"
 	"app-server/protocol"
 )
 
@@ -321,8 +322,10 @@ func (u *turn) itemStarted(item protocol.ThreadItem) {
 }
 
 // itemCompleted records a finished item and tells the parent, in this order: a
-// parent that has heard of an item finds it with thread/read.
+// parent that has heard of an item finds it with thread/read, now and after the
+// end of this server.
 func (u *turn) itemCompleted(item protocol.ThreadItem) {
+	u.th.keep(rollout.ItemCompleted(u.id, item))
 	u.th.post(func() {
 		if u.record != nil {
 			u.record.Items = append(u.record.Items, item)

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"app-server/internal/config"
+	"app-server/internal/rollout"
 	"app-server/internal/tools"
 	"app-server/protocol"
 )
@@ -22,6 +23,11 @@ type Options struct {
 	// Tools are what the model may call. The Manager closes them in the end.
 	Tools  *tools.Registry
 	Config *config.Config
+	// Store keeps the threads. Nil means that all live in memory only.
+	Store *rollout.Store
+	// Originator is the name of the parent, which a thread's file tells; nil for
+	// none.
+	Originator func() string
 	// Version is this server's own, shown as a thread's cliVersion.
 	Version string
 	// Cwd is the server's working directory, where relative ones start.
@@ -39,10 +45,13 @@ type Manager struct {
 	model   Model
 	tools   *tools.Registry
 	config  atomic.Pointer[config.Config]
+	store   *rollout.Store // may be nil
 	version string
 	cwd     string
 	getenv  func(string) string
 	log     *zap.Logger
+	// originator may be nil.
+	originator func() string
 
 	// base is the context of everything that runs; hardStop ends it when
 	// Shutdown may wait no longer.
@@ -61,7 +70,7 @@ type Manager struct {
 // NewManager makes a Manager without threads. It starts no goroutine.
 func NewManager(o Options) *Manager {
 	m := &Manager{
-		parent: o.Parent, model: o.Model, tools: o.Tools,
+		parent: o.Parent, model: o.Model, tools: o.Tools, store: o.Store, originator: o.Originator,
 		version: o.Version, cwd: o.Cwd, getenv: o.Getenv, log: o.Log,
 		threads: map[string]*thread{},
 	}
@@ -87,6 +96,9 @@ func (m *Manager) add(t *thread) error {
 	if m.closing {
 		return errShuttingDown
 	}
+	if m.threads[t.id] != nil {
+		return storageError(rollout.ErrInUse, t.id)
+	}
 	m.threads[t.id] = t
 	at, _ := slices.BinarySearchFunc(m.order, t.id, func(x *thread, id string) int { return compareText(x.id, id) })
 	m.order = slices.Insert(m.order, at, t)
@@ -96,24 +108,38 @@ func (m *Manager) add(t *thread) error {
 
 // thread finds a live thread.
 func (m *Manager) thread(id string) (*thread, error) {
-	m.mu.Lock()
-	t := m.threads[id]
-	m.mu.Unlock()
-	if t != nil {
+	if t := m.live(id); t != nil {
 		return t, nil
 	}
 	parsed, err := uuid.Parse(id)
 	if err != nil {
 		return nil, protocol.Invalid(protocol.ReasonThreadNotFound, "This is no thread id: a UUID is expected")
 	}
-	// A UUID may be written in other ways; the reference takes them.
+	return nil, protocol.Invalid(protocol.ReasonThreadNotFound, "No such thread is loaded: %s", parsed)
+}
+
+// live is the live thread with an id, or nil.
+func (m *Manager) live(id string) *thread {
 	m.mu.Lock()
-	t = m.threads[parsed.String()]
-	m.mu.Unlock()
-	if t == nil {
-		return nil, protocol.Invalid(protocol.ReasonThreadNotFound, "No such thread is loaded: %s", parsed)
+	defer m.mu.Unlock()
+	if t := m.threads[id]; t != nil {
+		return t
 	}
-	return t, nil
+	parsed, err := uuid.Parse(id)
+	if err != nil {
+		return nil
+	}
+	return m.threads[parsed.String()] // a UUID may be written in other ways; the reference takes them
+}
+
+// livePath is the live thread that is kept in a file, or nil.
+func (m *Manager) livePath(path string) *thread {
+	for _, t := range m.all() {
+		if t.file != nil && t.file.Path() == path {
+			return t
+		}
+	}
+	return nil
 }
 
 // all lists the live threads, oldest first.
@@ -134,8 +160,8 @@ func (m *Manager) notify(ctx context.Context, method string, params any) {
 // Shutdown refuses new threads and turns, interrupts the turns that run, and
 // waits until each has sent its turn/completed and every goroutine has ended.
 // When ctx ends first, turns are cut off wherever they wait, and Shutdown still
-// waits for their goroutines, and for the commands that were left running.
-// Calling it again is harmless.
+// waits for their goroutines, and for the commands that were left running. Then
+// the threads' files are synced and closed. Calling it again is harmless.
 func (m *Manager) Shutdown(ctx context.Context) {
 	m.mu.Lock()
 	m.closing = true
@@ -147,5 +173,24 @@ func (m *Manager) Shutdown(ctx context.Context) {
 	}
 	m.wg.Wait()
 	m.tools.Close()
+	m.shut()
 	m.hardStop()
+}
+
+// maxClosing is how many files are synced at once in the end: a disk takes about
+// as long for many as for one.
+const maxClosing = 32
+
+// shut closes the files of all threads.
+func (m *Manager) shut() {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, maxClosing)
+	for _, t := range m.all() {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			t.shut()
+		})
+	}
+	wg.Wait()
 }

@@ -9,6 +9,7 @@ import (
 
 	"app-server/internal/backend"
 	"app-server/internal/config"
+	"app-server/internal/rollout"
 	"app-server/internal/tools"
 	"app-server/protocol"
 )
@@ -170,6 +171,7 @@ func (u *turn) remember(raw jsontext.Value) { u.rememberAs(raw, raw) }
 // is the one shown to a parent that asked for raw items.
 func (u *turn) rememberAs(raw, came jsontext.Value) {
 	u.conv.add(raw)
+	u.keep(rollout.ResponseItem(raw))
 	if u.th.rawEvents {
 		u.notify(protocol.MethodRawResponseItemCompleted, &protocol.RawResponseItemCompletedNotification{ThreadID: u.th.id, TurnID: u.id, Item: came})
 	}

@@ -55,11 +55,12 @@ func (m *Manager) StartReview(ctx context.Context, p *protocol.ReviewStartParams
 	}
 	then := func() {}
 	if p.Delivery == protocol.ReviewDetached {
-		if t, err = t.fork(ctx); err != nil {
+		if t, err = m.beside(ctx, t); err != nil {
 			return none, nil, err
 		}
 		started := t.view()
 		if err := m.add(t); err != nil {
+			t.shut()
 			return none, nil, err
 		}
 		then = func() {
@@ -79,6 +80,29 @@ func (m *Manager) StartReview(ctx context.Context, p *protocol.ReviewStartParams
 		then()
 		t.post(func() { t.arm(u) })
 	}, nil
+}
+
+// beside is a thread for a detached review: it has what t has, but for a turn
+// that runs.
+func (m *Manager) beside(ctx context.Context, t *thread) (*thread, error) {
+	o := forkOptions{cfg: t.cfg, instructions: t.instructions, ephemeral: t.ephemeral}
+	err := t.do(ctx, func() {
+		o.settings = t.settings
+		for _, r := range t.turns {
+			if r.Status == protocol.TurnInProgress {
+				o.before = r.ID
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	from, err := m.sourceOf(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	f, _, err := m.fork(ctx, from, o)
+	return f, err
 }
 
 // checkTarget trims a target and refuses one that says nothing.

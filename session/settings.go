@@ -38,8 +38,10 @@ const defaultModel = backend.DefaultModel
 
 // newSettings makes the settings of a new thread. It refuses what would not
 // hold: a provider that is not defined, a restriction that could not be read
-// and that the parent does not set itself, a permission profile.
-func newSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string) (settings, error) {
+// and that the parent does not set itself, a permission profile. Those of a
+// thread that goes on stand between the configuration's and the parent's; last is
+// nil for a new one.
+func newSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string, last *lastSettings) (settings, error) {
 	s := settings{
 		model: cfg.Model, provider: cfg.ModelProvider, cwd: cwd,
 		effort: cfg.ModelReasoningEffort, summary: cfg.ModelReasoningSummary, verbosity: cfg.ModelVerbosity,
@@ -47,6 +49,16 @@ func newSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string) (se
 	}
 	if protocol.Given(p.PermissionProfile) {
 		return s, profileRefused(p.Sandbox != nil, "sandbox")
+	}
+	if s.reviewer == "" {
+		s.reviewer = protocol.ReviewerUser
+	}
+	if cfg.ServiceTier != "" {
+		s.tier = &cfg.ServiceTier
+	}
+	kept := last != nil && last.Settings != nil
+	if last != nil {
+		last.onto(&s)
 	}
 	override(&s.model, p.Model)
 	override(&s.provider, p.ModelProvider)
@@ -56,13 +68,8 @@ func newSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string) (se
 	if s.model == "" {
 		s.model = defaultModel
 	}
-	if s.reviewer == "" {
-		s.reviewer = protocol.ReviewerUser
-	}
 	if p.ServiceTier.Present {
 		s.tier = p.ServiceTier.Value
-	} else if cfg.ServiceTier != "" {
-		s.tier = &cfg.ServiceTier
 	}
 	if _, ok := cfg.Providers[s.provider]; !ok {
 		return s, protocol.Invalid(protocol.ReasonUnknownProvider, "No model provider is defined under the id %q", s.provider)
@@ -71,12 +78,16 @@ func newSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string) (se
 	switch a := cfg.ApprovalPolicy; {
 	case p.ApprovalPolicy != nil:
 		s.approval = *p.ApprovalPolicy
+	case kept: // onto has set it
 	case a.Err != nil:
 		return s, broken(a.Err)
 	case a.Set:
 		s.approval = a.Value
 	default:
 		s.approval = protocol.ApprovalPolicy{Mode: protocol.ApprovalOnRequest}
+	}
+	if kept && p.Sandbox == nil {
+		return s, nil
 	}
 	mode := protocol.SandboxReadOnly
 	switch b := cfg.SandboxMode; {

@@ -9,6 +9,7 @@ import (
 
 	"app-server/internal/backend"
 	"app-server/internal/config"
+	"app-server/internal/rollout"
 	"app-server/internal/tools"
 	"app-server/protocol"
 )
@@ -16,13 +17,13 @@ import (
 // thread is one live conversation.
 type thread struct {
 	// Never changed after the thread was made.
-	m          *Manager
-	id         string
-	forkedFrom string // the id of a thread, or empty
-	created    time.Time
-	cfg        *config.Config
-	ephemeral  bool
-	rawEvents  bool
+	m         *Manager
+	id        string
+	meta      rollout.Meta    // what its file begins with
+	file      *rollout.Writer // nil for a thread in memory only
+	cfg       *config.Config
+	ephemeral bool
+	rawEvents bool
 	// instructions are the base instructions, fixed for the thread's life: the
 	// backend's prompt cache begins with them.
 	instructions string
@@ -43,10 +44,16 @@ type thread struct {
 	preview  string
 	spoken   bool // whether there was a user message
 	status   protocol.ThreadStatus
-	turns    []*protocol.Turn
-	current  *turn // the turn that runs or is about to
-	next     *turn // waits until current has sent its last notification
-	closing  bool
+	name     *string
+	git      *protocol.GitInfo
+	// past are the turns from before the thread was loaded, nil for none; turns
+	// are those since then.
+	past    *rollout.Log
+	turns   []*protocol.Turn
+	tokens  *protocol.ThreadTokenUsage // as told last, or nil
+	current *turn                      // the turn that runs or is about to
+	next    *turn                      // waits until current has sent its last notification
+	closing bool
 	// settled is conv as the last turn that has ended left it.
 	settled conversation
 
@@ -111,12 +118,13 @@ func (t *thread) do(ctx context.Context, work func()) error {
 // thread's goroutine, or before that has started.
 func (t *thread) view() protocol.Thread {
 	v := protocol.Thread{
-		ID: t.id, SessionID: t.id, Preview: t.preview, Ephemeral: t.ephemeral, ModelProvider: t.settings.provider,
-		CreatedAt: t.created.Unix(), UpdatedAt: t.updated.Unix(), Status: t.status,
-		Cwd: t.settings.cwd, CLIVersion: t.m.version, Source: protocol.SourceAppServer, Turns: []protocol.Turn{},
+		ID: t.id, SessionID: t.id, ForkedFromID: optional(t.meta.ForkedFrom), Preview: t.preview, Ephemeral: t.ephemeral,
+		ModelProvider: t.settings.provider, CreatedAt: t.meta.Created.Unix(), UpdatedAt: t.updated.Unix(), Status: t.status,
+		Cwd: t.settings.cwd, CLIVersion: t.meta.CLIVersion, Source: t.meta.SourceKind(), AgentNickname: t.meta.AgentNickname,
+		AgentRole: t.meta.AgentRole, GitInfo: t.git, Name: t.name, Turns: []protocol.Turn{},
 	}
-	if t.forkedFrom != "" {
-		v.ForkedFromID = &t.forkedFrom
+	if t.file != nil {
+		v.Path = optional(t.file.Path())
 	}
 	return v
 }
@@ -189,7 +197,7 @@ func (t *thread) newTurn(id string, kind turnKind, s settings) *turn {
 	u := &turn{
 		id: id, kind: kind, th: t, set: s, info: backend.LookupModel(s.model), provider: t.cfg.Providers[s.provider],
 		state: &backend.TurnState{TurnID: id, Sandbox: string(s.sandbox.Mode())},
-		begun: make(chan struct{}), seen: map[string]bool{},
+		begun: make(chan struct{}), stir: make(chan struct{}, 1), seen: map[string]bool{},
 	}
 	u.conv = &t.conv
 	u.kit = t.tools.Begin(id, toolEnv(s, u.info), host{u})

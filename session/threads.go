@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"time"
-
-	"github.com/google/uuid"
 
 	"app-server/internal/config"
 	"app-server/internal/prompt"
@@ -17,7 +14,7 @@ import (
 // StartThread handles thread/start. The func returned sends thread/started. It
 // fails with a *protocol.Error for an override that cannot be used, an unknown
 // provider, and settings that would not be enforced; then there is no thread.
-func (m *Manager) StartThread(_ context.Context, p *protocol.ThreadStartParams) (protocol.ThreadStartResponse, func(), error) {
+func (m *Manager) StartThread(ctx context.Context, p *protocol.ThreadStartParams) (protocol.ThreadStartResponse, func(), error) {
 	var none protocol.ThreadStartResponse
 	if err := tools.CheckDynamic(p.DynamicTools); err != nil {
 		return none, nil, err
@@ -30,7 +27,7 @@ func (m *Manager) StartThread(_ context.Context, p *protocol.ThreadStartParams) 
 	if p.Cwd != nil {
 		cwd = absolute(*p.Cwd, m.cwd)
 	}
-	s, err := newSettings(cfg, &p.ThreadSettings, cwd)
+	s, err := newSettings(cfg, &p.ThreadSettings, cwd, nil)
 	if err != nil {
 		return none, nil, err
 	}
@@ -38,22 +35,20 @@ func (m *Manager) StartThread(_ context.Context, p *protocol.ThreadStartParams) 
 	if err != nil {
 		return none, nil, err
 	}
-	id, err := uuid.NewV7()
+	meta, err := m.newMeta(ctx, &s, base, p.DynamicTools)
 	if err != nil {
-		return none, nil, fmt.Errorf("session: thread id: %w", err)
+		return none, nil, err
 	}
 	found := prompt.ProjectDocs(docsOptions(cfg, s.cwd))
-	now := time.Now()
-	t := &thread{
-		m: m, id: id.String(), created: now, updated: now, cfg: cfg,
-		ephemeral: p.Ephemeral != nil && *p.Ephemeral, rawEvents: p.ExperimentalRawEvents,
-		instructions: base, docs: docs{s.cwd, found.Text}, settings: s,
-		status: protocol.ThreadStatus{Type: protocol.StatusIdle},
-		tools:  m.tools.Open(toolOptions(id.String(), cfg, p.DynamicTools)), dynamic: p.DynamicTools,
-		cmds: make(chan func()), gone: make(chan struct{}),
+	t := m.newThread(meta, cfg, s, p.DynamicTools)
+	t.ephemeral, t.rawEvents = p.Ephemeral != nil && *p.Ephemeral, p.ExperimentalRawEvents
+	t.docs = docs{s.cwd, found.Text}
+	if err := t.create(); err != nil {
+		return none, nil, storageError(err, t.id)
 	}
 	response := startResponse(t, found.Sources)
 	if err := m.add(t); err != nil {
+		t.shut()
 		return none, nil, err
 	}
 	return response, func() {
@@ -105,31 +100,4 @@ func baseInstructions(cfg *config.Config, given *string) (string, error) {
 		return cfg.Instructions, nil
 	}
 	return prompt.Base(), nil
-}
-
-// ReadThread handles thread/read of a live thread, with its turns as they were
-// streamed where they are asked for.
-func (m *Manager) ReadThread(ctx context.Context, p *protocol.ThreadReadParams) (protocol.ThreadReadResponse, error) {
-	t, err := m.thread(p.ThreadID)
-	if err != nil {
-		return protocol.ThreadReadResponse{}, err
-	}
-	v, err := t.read(ctx, p.IncludeTurns)
-	return protocol.ThreadReadResponse{Thread: v}, err
-}
-
-// read is the thread as it is now.
-func (t *thread) read(ctx context.Context, withTurns bool) (v protocol.Thread, err error) {
-	err = t.do(ctx, func() {
-		v = t.view()
-		if !withTurns {
-			return
-		}
-		for _, u := range t.turns {
-			turn := *u
-			turn.Items = u.Items[:len(u.Items):len(u.Items)] // items never change, but more may come
-			v.Turns = append(v.Turns, turn)
-		}
-	})
-	return v, err
 }

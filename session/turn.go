@@ -13,6 +13,7 @@ import (
 
 	"app-server/internal/backend"
 	"app-server/internal/config"
+	"app-server/internal/rollout"
 	"app-server/internal/tools"
 	"app-server/protocol"
 )
@@ -60,15 +61,23 @@ type turn struct {
 	notes      []jsontext.Value // for the model, when it is asked next
 	record     *protocol.Turn   // in thread.turns; nil before turn/started
 
-	// asides counts the user's commands that run beside the turn. It grows on
-	// the thread's goroutine, while closing is false.
+	beside int // the user's commands that run beside the turn
+
+	// asides waits for the goroutines of those commands. It grows on the thread's
+	// goroutine, while closing is false.
 	asides sync.WaitGroup
+	// stir has a value when input came or a command beside the turn has ended.
+	stir chan struct{}
 
 	// Owned by the turn's goroutine once that runs.
 	metadata map[string]string
 	started  time.Time
 	seen     map[string]bool // ids of items of this turn
 	calls    []waitingCall   // calls of the model without an output yet
+	// contextKept says that the file has the turn's settings; lastMessage is the
+	// last one of the model, or nil.
+	contextKept bool
+	lastMessage *string
 	// conv is what the model is told: the thread's own but during a review.
 	conv *conversation
 
@@ -139,6 +148,10 @@ func (u *turn) begin() {
 
 	status := protocol.ThreadStatus{Type: protocol.StatusActive, ActiveFlags: []protocol.ThreadActiveFlag{}}
 	started := u.started.Unix()
+	told := newRecord(u.id)
+	told.StartedAt = &started
+	window := u.contextWindow()
+	u.keep(rollout.TurnStarted(&told, &window, u.set.mode))
 	t.post(func() {
 		t.status, t.updated = status, u.started
 		r := newRecord(u.id)
@@ -147,9 +160,12 @@ func (u *turn) begin() {
 		t.turns = append(t.turns, u.record)
 	})
 	u.notify(protocol.MethodThreadStatusChanged, &protocol.ThreadStatusChangedNotification{ThreadID: t.id, Status: status})
-	told := newRecord(u.id)
-	told.StartedAt = &started
 	u.notify(protocol.MethodTurnStarted, &protocol.TurnStartedNotification{ThreadID: t.id, Turn: told})
+	owed := t.conv.owed
+	t.conv.owed = nil
+	for _, raw := range owed {
+		u.remember(raw)
+	}
 	close(u.begun)
 }
 
@@ -198,7 +214,7 @@ func (u *turn) hear(input []protocol.UserInput) {
 func (u *turn) converse(more []steer) error {
 	for {
 		err := u.makeRoom(more)
-		u.tellContext()
+		u.keepContext(u.tellContext())
 		for _, s := range append(more, u.pending()...) {
 			u.steerIn(s)
 		}
@@ -251,13 +267,33 @@ func (u *turn) pending() (more []steer) {
 }
 
 // pendingOrClose does the same, and where there is none makes the turn take no
-// more, in one step: input is either heard or refused, never lost.
+// more, in one step: input is either heard or refused, never lost. While a
+// command of the user's runs beside the turn there may be more: it can run for
+// hours, and the user goes on talking meanwhile.
 func (u *turn) pendingOrClose() (more []steer) {
-	_ = u.th.do(u.th.m.base, func() {
-		more = u.take()
-		u.closing = u.closing || len(more) == 0
-	})
-	return more
+	for {
+		wait := false
+		_ = u.th.do(u.th.m.base, func() {
+			more = u.take()
+			wait = len(more) == 0 && u.beside > 0 && !u.closing && u.steerable() && u.ctx.Err() == nil
+			u.closing = u.closing || len(more) == 0 && !wait
+		})
+		if !wait {
+			return more
+		}
+		select {
+		case <-u.stir:
+		case <-u.ctx.Done():
+		}
+	}
+}
+
+// stirred wakes a turn that has nothing to do but wait.
+func (u *turn) stirred() {
+	select {
+	case u.stir <- struct{}{}:
+	default: // it is about to look
+	}
 }
 
 // wrapUp leaves the conversation fit for the next turn: calls that were not run
@@ -306,6 +342,7 @@ func (u *turn) end(err error) {
 		ID: u.id, Items: []protocol.ThreadItem{}, Status: status, Error: why,
 		StartedAt: &started, CompletedAt: &completed, DurationMS: &took,
 	}
+	u.keep(rollout.TurnEnded(&final, u.lastMessage))
 	t.post(func() {
 		u.closing, u.ended = true, true
 		t.status, t.updated = idle, now

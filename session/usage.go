@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"app-server/internal/backend"
+	"app-server/internal/rollout"
 	"app-server/protocol"
 )
 
@@ -41,11 +42,11 @@ func (u *turn) tellUsage() {
 	if u.conv != &u.th.conv {
 		return
 	}
-	c, window := u.conv, u.contextWindow()
-	u.notify(protocol.MethodThreadTokenUsageUpdated, &protocol.ThreadTokenUsageUpdatedNotification{
-		ThreadID: u.th.id, TurnID: u.id,
-		TokenUsage: protocol.ThreadTokenUsage{Total: c.usage.total, Last: c.usage.last, ModelContextWindow: &window},
-	})
+	c, window, t := u.conv, u.contextWindow(), u.th
+	tokens := protocol.ThreadTokenUsage{Total: c.usage.total, Last: c.usage.last, ModelContextWindow: &window}
+	u.keep(rollout.TokenUsage(&tokens, nil))
+	t.post(func() { t.tokens = &tokens })
+	u.notify(protocol.MethodThreadTokenUsageUpdated, &protocol.ThreadTokenUsageUpdatedNotification{ThreadID: t.id, TurnID: u.id, TokenUsage: tokens})
 }
 
 // tellSize tells the parent how large the conversation is, where no response

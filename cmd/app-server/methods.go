@@ -27,12 +27,13 @@ func (s *server) methods() *rpc.Mux {
 	rpc.HandleInline(m, protocol.MethodInitialize, s.parent.initialize)
 	rpc.HandleNotification(m, protocol.MethodInitialized, func(context.Context, *protocol.NoParams) {})
 
-	rpc.HandleThen(m, protocol.MethodAccountLoginStart, rpc.Fixed[protocol.LoginAccountParams](laneAccount), s.accounts.Login)
-	rpc.Handle(m, protocol.MethodAccountLoginCancel, rpc.Fixed[protocol.CancelLoginAccountParams](laneAccount), s.accounts.CancelLogin)
+	rpc.HandleSlow(m, protocol.MethodAccountLoginStart, rpc.Fixed[protocol.LoginAccountParams](laneAccount), s.accounts.Login)
+	rpc.HandleThen(m, protocol.MethodAccountLoginCancel, rpc.Fixed[protocol.CancelLoginAccountParams](laneAccount), s.accounts.CancelLogin)
 	rpc.HandleThen(m, protocol.MethodAccountLogout, rpc.Fixed[protocol.NoParams](laneAccount), s.accounts.Logout)
-	rpc.Handle(m, protocol.MethodAccountRead, rpc.Fixed[protocol.GetAccountParams](laneAccount), s.accounts.Read)
-	rpc.Handle(m, protocol.MethodGetAuthStatus, rpc.Fixed[protocol.GetAuthStatusParams](laneAccount), s.accounts.AuthStatus)
+	rpc.HandleSlow(m, protocol.MethodAccountRead, rpc.Fixed[protocol.GetAccountParams](laneAccount), s.accounts.Read)
+	rpc.HandleSlow(m, protocol.MethodGetAuthStatus, rpc.Fixed[protocol.GetAuthStatusParams](laneAccount), s.accounts.AuthStatus)
 	rpc.Handle(m, protocol.MethodAccountRateLimitsRead, nil, s.rateLimits)
+	rpc.Handle(m, protocol.MethodAccountSendAddCreditsNudgeEmail, nil, s.nudge)
 
 	rpc.Handle(m, protocol.MethodModelList, rpc.Fixed[protocol.ModelListParams](laneConfig), s.models)
 	rpc.Handle(m, protocol.MethodConfigRead, rpc.Fixed[protocol.ConfigReadParams](laneConfig), s.settings.Read)
@@ -46,6 +47,10 @@ func (s *server) methods() *rpc.Mux {
 	rpc.Handle(m, protocol.MethodGitDiffToRemote, func(p *protocol.GitDiffToRemoteParams) string { return "git/" + p.Cwd }, s.gitDiff)
 
 	rpc.HandleThen(m, protocol.MethodThreadStart, rpc.Fixed[protocol.ThreadStartParams](laneConfig), s.startThread)
+	rpc.HandleThen(m, protocol.MethodThreadResume, func(p *protocol.ThreadResumeParams) string { return laneThread(p.ThreadID) }, s.resumeThread)
+	rpc.HandleThen(m, protocol.MethodThreadFork, func(p *protocol.ThreadForkParams) string { return laneThread(p.ThreadID) }, s.forkThread)
+	rpc.HandleThen(m, protocol.MethodThreadRollback, func(p *protocol.ThreadRollbackParams) string { return laneThread(p.ThreadID) }, s.threads.RollbackThread)
+	rpc.Handle(m, protocol.MethodThreadTurnsList, func(p *protocol.ThreadTurnsListParams) string { return laneThread(p.ThreadID) }, s.threads.ListTurns)
 	rpc.Handle(m, protocol.MethodThreadList, nil, s.threads.ListThreads)
 	rpc.Handle(m, protocol.MethodThreadLoadedList, nil, s.threads.LoadedThreads)
 	rpc.Handle(m, protocol.MethodThreadRead, func(p *protocol.ThreadReadParams) string { return laneThread(p.ThreadID) }, s.threads.ReadThread)
@@ -59,18 +64,33 @@ func (s *server) methods() *rpc.Mux {
 	return m
 }
 
-// startThread handles thread/start with the settings as they are now: a parent
-// may have written them, or the user in an editor. What has become wrong with
-// them is told after the thread.
+// startThread, resumeThread and forkThread handle what begins a thread.
 func (s *server) startThread(ctx context.Context, p *protocol.ThreadStartParams) (protocol.ThreadStartResponse, func(), error) {
+	return beginThread(ctx, s, p, s.threads.StartThread)
+}
+
+func (s *server) resumeThread(ctx context.Context, p *protocol.ThreadResumeParams) (protocol.ThreadStartResponse, func(), error) {
+	return beginThread(ctx, s, p, s.threads.ResumeThread)
+}
+
+func (s *server) forkThread(ctx context.Context, p *protocol.ThreadForkParams) (protocol.ThreadStartResponse, func(), error) {
+	return beginThread(ctx, s, p, s.threads.ForkThread)
+}
+
+// beginThread begins a thread with the settings as they are now: a parent may
+// have written them, or the user in an editor. What has become wrong with them is
+// told after the thread.
+func beginThread[P any](ctx context.Context, s *server, p *P, begin func(context.Context, *P) (protocol.ThreadStartResponse, func(), error)) (protocol.ThreadStartResponse, func(), error) {
 	cfg := s.settings.Current()
 	s.threads.SetConfig(cfg)
-	response, started, err := s.threads.StartThread(ctx, p)
+	response, then, err := begin(ctx, p)
 	if err != nil {
 		return response, nil, err
 	}
 	return response, func() {
-		started()
+		if then != nil {
+			then()
+		}
 		s.parent.warn(ctx, cfg.Problems)
 	}, nil
 }
@@ -85,10 +105,24 @@ func (s *server) rateLimits(ctx context.Context, _ *protocol.NoParams) (protocol
 	if err != nil {
 		return protocol.GetAccountRateLimitsResponse{}, err
 	}
-	snapshot := session.RateLimitSnapshot(limits)
-	response := protocol.GetAccountRateLimitsResponse{RateLimits: snapshot}
-	if snapshot.LimitID != nil {
-		response.RateLimitsByLimitID = map[string]protocol.RateLimitSnapshot{*snapshot.LimitID: snapshot}
+	r := protocol.GetAccountRateLimitsResponse{RateLimits: session.RateLimitSnapshot(limits), RateLimitsByLimitID: map[string]protocol.RateLimitSnapshot{}}
+	byID := func(snapshot protocol.RateLimitSnapshot) {
+		if snapshot.LimitID != nil {
+			r.RateLimitsByLimitID[*snapshot.LimitID] = snapshot
+		}
 	}
-	return response, nil
+	for i := range limits.Additional {
+		byID(session.RateLimitSnapshot(&limits.Additional[i]))
+	}
+	byID(r.RateLimits)
+	return r, nil
+}
+
+// nudge has the backend write to whoever can buy credits.
+func (s *server) nudge(ctx context.Context, p *protocol.SendAddCreditsNudgeEmailParams) (protocol.SendAddCreditsNudgeEmailResponse, error) {
+	if who := s.accounts.Snapshot(); who == nil || !who.ChatGPT() {
+		return protocol.SendAddCreditsNudgeEmailResponse{}, protocol.Invalid(protocol.ReasonNotSignedIn, "Asking for credits needs a ChatGPT sign-in")
+	}
+	status, err := s.backend.NudgeCredits(ctx, s.cfg.ChatGPTBaseURL, string(p.CreditType))
+	return protocol.SendAddCreditsNudgeEmailResponse{Status: protocol.AddCreditsNudgeEmailStatus(status)}, err
 }

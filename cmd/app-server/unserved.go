@@ -7,8 +7,6 @@ import "app-server/protocol"
 // A test keeps it and the method table from overlapping.
 var notServed = map[string]bool{
 	protocol.MethodGetConversationSummary:            true,
-	protocol.MethodThreadResume:                      true,
-	protocol.MethodThreadFork:                        true,
 	protocol.MethodThreadArchive:                     true,
 	protocol.MethodThreadUnsubscribe:                 true,
 	protocol.MethodThreadIncrementElicitation:        true,
@@ -19,8 +17,6 @@ var notServed = map[string]bool{
 	protocol.MethodMemoryReset:                       true,
 	protocol.MethodThreadUnarchive:                   true,
 	protocol.MethodThreadApproveGuardianDeniedAction: true,
-	protocol.MethodThreadRollback:                    true,
-	protocol.MethodThreadTurnsList:                   true,
 	protocol.MethodThreadInjectItems:                 true,
 	protocol.MethodMarketplaceAdd:                    true,
 	protocol.MethodMarketplaceRemove:                 true,
@@ -54,7 +50,6 @@ var notServed = map[string]bool{
 	protocol.MethodMcpServerResourceRead:             true,
 	protocol.MethodMcpServerToolCall:                 true,
 	protocol.MethodWindowsSandboxSetupStart:          true,
-	protocol.MethodAccountSendAddCreditsNudgeEmail:   true,
 	protocol.MethodFeedbackUpload:                    true,
 	protocol.MethodCommandExec:                       true,
 	protocol.MethodCommandExecWrite:                  true,

@@ -62,6 +62,8 @@ func (r *runner) directive(ctx context.Context, i int, verb, rest string) error 
 		return r.exit(code)
 	case "signal":
 		return r.signal(rest)
+	case "restart":
+		return r.restart(rest)
 	case "stdout":
 		return r.stdoutLine(rest)
 	case "stderr":
@@ -70,6 +72,18 @@ func (r *runner) directive(ctx context.Context, i int, verb, rest string) error 
 		return r.fileLine(rest)
 	case "files":
 		return r.filesLine(rest)
+	case "browser":
+		return r.browserLine(rest)
+	case "callback", "callback&":
+		return r.callbackLine(verb, rest)
+	case "page":
+		return r.pageLine(rest)
+	case "occupy":
+		return r.occupyLine(rest)
+	case "provider":
+		return r.providerLine(rest)
+	case "write":
+		return r.writeLine(rest)
 	case "processes":
 		return r.processesLine(ctx, rest)
 	}
@@ -264,7 +278,7 @@ func (r *runner) stdoutLine(what string) error {
 }
 
 func (r *runner) stderrLine(rest string) error {
-	text := r.process.Stderr.String()
+	text := r.stderr()
 	if rest == "empty" {
 		if r.mode.Name == "child" && text != "" { // in process the log is at debug
 			return fmt.Errorf("stderr is not empty")
@@ -371,18 +385,17 @@ func (r *runner) backendLine(ctx context.Context, rest string) error {
 	case "count":
 		return r.countRequests(arg)
 	case "same":
-		var a, b int
-		if _, err := fmt.Sscan(arg, &a, &b); err != nil {
-			return fmt.Errorf("want backend same N M: %w", err)
+		a, b, err := r.twoRequests(arg)
+		if err == nil && string(a.Body) != string(b.Body) {
+			err = fmt.Errorf("bodies differ\n  %s\n  %s", clip(string(a.Body)), clip(string(b.Body)))
 		}
-		turns := r.turnRequests("")
-		if max(a, b) > len(turns) || min(a, b) < 1 {
-			return fmt.Errorf("there are only %d requests", len(turns))
+		return err
+	case "extends":
+		a, b, err := r.twoRequests(arg)
+		if err != nil {
+			return err
 		}
-		if string(turns[a-1].Body) != string(turns[b-1].Body) {
-			return fmt.Errorf("bodies differ\n  %d: %s\n  %d: %s", a, clip(string(turns[a-1].Body)), b, clip(string(turns[b-1].Body)))
-		}
-		return nil
+		return extends(a.Body, b.Body)
 	case "down":
 		r.transcript.add("backend down")
 		r.endpoint.Close()

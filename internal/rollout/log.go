@@ -17,11 +17,15 @@ type Log struct {
 	// whether there was any.
 	Preview string
 	Spoken  bool
+	// Name is the last name that the file tells, or nil. What [Store.Name] says
+	// comes before it.
+	Name *string
 	// Updated is when the file was written last.
 	Updated time.Time
 	// Settings are those of the last turn; nil where there are none, or where
-	// their policies cannot be read.
-	Settings *Settings
+	// their policies cannot be read. Told are those of the last turn that was not
+	// rolled back, which is what the model knows of.
+	Settings, Told *Settings
 	// Usage is the last count of tokens, or nil; RateLimits what the backend told
 	// with it, in the reference's form, or nil.
 	Usage      *protocol.ThreadTokenUsage
@@ -54,6 +58,7 @@ type turnRef struct {
 	// spans are from the turn's first line to the next turn's; late are items of
 	// it among the lines of a later one, as the reference 0.125.0 writes them.
 	spans, late []span
+	context     *span // the last turn_context line, or nil
 	// explicit is whether the turn had a start of its own, not just a user message.
 	explicit, spoken, ended bool
 	// ours is whether the turn was started by this program: then what the user
@@ -69,6 +74,16 @@ type base struct {
 
 // Len is the number of turns.
 func (l *Log) Len() int { return len(l.turns) }
+
+// Unended reports whether the last turn has begun and not ended: it runs, or
+// died with the program that ran it.
+func (l *Log) Unended() bool {
+	n := len(l.turns)
+	return n > 0 && l.turns[n-1].explicit && !l.turns[n-1].ended
+}
+
+// Compactions is how often the history was replaced by a summary.
+func (l *Log) Compactions() int { return len(l.bases) }
 
 // TurnIDs returns the ids of all turns, oldest first.
 func (l *Log) TurnIDs() []string {

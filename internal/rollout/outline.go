@@ -151,7 +151,7 @@ func (o *outliner) read(ctx context.Context, file int, src *source) error {
 			}
 		}
 		if !ok {
-			if len(sc.data) > 0 {
+			if sc.end-sc.off > 1 { // more than a newline
 				o.log.Unreadable++
 			}
 			continue
@@ -252,6 +252,9 @@ func (o *outliner) line(off, end int64, l *parsed) {
 	switch l.kind {
 	case lineContext:
 		o.context = &here
+		if t := o.current(); t != nil {
+			t.context = &here
+		}
 	case lineResponse:
 		o.prev = off
 	case lineCompact:
@@ -280,6 +283,10 @@ func (o *outliner) event(here span, prev int64, l *parsed) {
 		var e rolledBackEvent
 		if json.Unmarshal(l.payload, &e, lenient) == nil {
 			o.rollback(here, e.Turns)
+		}
+	case "thread_name_updated":
+		if name := memberText(l.payload, "thread_name"); memberText(l.payload, "thread_id") == o.log.Meta.ID {
+			o.log.Name = &name
 		}
 	case "token_count":
 		if member(l.payload, "info").Kind() == '{' {
@@ -407,16 +414,26 @@ func (o *outliner) finish(ctx context.Context) error {
 			return nil
 		})
 	}
-	err := each(o.context, func(p jsontext.Value) {
-		if s, ok := readSettings(p); ok {
-			o.log.Settings = &s
+	settings := func(into **Settings) func(jsontext.Value) {
+		return func(p jsontext.Value) {
+			if s, ok := readSettings(p); ok {
+				*into = &s
+			}
 		}
-	})
-	if err != nil {
+	}
+	if err := each(o.context, settings(&o.log.Settings)); err != nil {
 		return err
 	}
-	err = each(o.usage, func(p jsontext.Value) { o.log.Usage = readUsage(p) })
-	if err != nil {
+	var told *span
+	for i := range o.log.turns {
+		if at := o.log.turns[i].context; at != nil {
+			told = at
+		}
+	}
+	if err := each(told, settings(&o.log.Told)); err != nil {
+		return err
+	}
+	if err := each(o.usage, func(p jsontext.Value) { o.log.Usage = readUsage(p) }); err != nil {
 		return err
 	}
 	return each(o.rates, func(p jsontext.Value) { o.log.RateLimits = member(p, "rate_limits").Clone() })

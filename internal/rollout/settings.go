@@ -24,6 +24,9 @@ type Settings struct {
 	Personality protocol.Personality
 	Tier        protocol.ServiceTier
 	Mode        *protocol.CollaborationMode
+	// Developer are the thread's developer instructions; nil where nothing is
+	// known of them.
+	Developer *string
 	// Date and Timezone are what the model was told, or empty.
 	Date, Timezone string
 }
@@ -42,7 +45,7 @@ func TurnContext(s *Settings) Record {
 	return one(lineContext, &contextLine{
 		TurnID: s.TurnID, Cwd: s.Cwd, Date: s.Date, Timezone: s.Timezone, Approval: s.Approval, Reviewer: s.Reviewer,
 		Sandbox: sandbox, Model: s.Model, Personality: s.Personality, Mode: s.Mode, Effort: s.Effort, Summary: summary,
-		Tier: s.Tier,
+		Tier: s.Tier, Developer: s.Developer,
 	})
 }
 
@@ -61,16 +64,17 @@ type contextLine struct {
 	Effort      protocol.ReasoningEffort    `json:"effort,omitzero"`
 	Summary     protocol.ReasoningSummary   `json:"summary"`
 	Tier        protocol.ServiceTier        `json:"service_tier,omitzero"`
+	Developer   *string                     `json:"developer_instructions,omitzero"`
 }
 
 // snakeSandbox is a sandbox policy in the form of the files. networkAccess is a
 // boolean, or a text for external-sandbox.
 type snakeSandbox struct {
-	Type           string         `json:"type"`
-	WritableRoots  []string       `json:"writable_roots,omitzero"`
-	NetworkAccess  jsontext.Value `json:"network_access,omitzero"`
-	ExcludeTmpdir  bool           `json:"exclude_tmpdir_env_var,omitzero"`
-	ExcludeSlashTm bool           `json:"exclude_slash_tmp,omitzero"`
+	Type            string         `json:"type"`
+	WritableRoots   []string       `json:"writable_roots,omitzero"`
+	NetworkAccess   jsontext.Value `json:"network_access,omitzero"`
+	ExcludeTmpdir   *bool          `json:"exclude_tmpdir_env_var,omitzero"`
+	ExcludeSlashTmp *bool          `json:"exclude_slash_tmp,omitzero"`
 }
 
 func snakePolicy(p protocol.SandboxPolicy) (snakeSandbox, error) {
@@ -90,7 +94,7 @@ func snakePolicy(p protocol.SandboxPolicy) (snakeSandbox, error) {
 		}
 		return s, nil
 	case protocol.PolicyWorkspaceWrite:
-		return snakeSandbox{"workspace-write", p.WritableRoots, boolean(p.NetworkAccess), p.ExcludeTmpdirEnvVar, p.ExcludeSlashTmp}, nil
+		return snakeSandbox{"workspace-write", p.WritableRoots, boolean(p.NetworkAccess), &p.ExcludeTmpdirEnvVar, &p.ExcludeSlashTmp}, nil
 	case protocol.PolicyExternalSandbox:
 		s := snakeSandbox{Type: "external-sandbox", NetworkAccess: jsontext.Value(`"restricted"`)}
 		if p.NetworkAccess {
@@ -103,8 +107,9 @@ func snakePolicy(p protocol.SandboxPolicy) (snakeSandbox, error) {
 
 func (s *snakeSandbox) policy() (protocol.SandboxPolicy, bool) {
 	p := protocol.SandboxPolicy{
-		WritableRoots: s.WritableRoots, ExcludeTmpdirEnvVar: s.ExcludeTmpdir, ExcludeSlashTmp: s.ExcludeSlashTm,
-		NetworkAccess: string(s.NetworkAccess) == "true" || string(s.NetworkAccess) == `"enabled"`,
+		WritableRoots: s.WritableRoots, ExcludeTmpdirEnvVar: s.ExcludeTmpdir != nil && *s.ExcludeTmpdir,
+		ExcludeSlashTmp: s.ExcludeSlashTmp != nil && *s.ExcludeSlashTmp,
+		NetworkAccess:   string(s.NetworkAccess) == "true" || string(s.NetworkAccess) == `"enabled"`,
 	}
 	switch s.Type {
 	case "danger-full-access":
@@ -140,6 +145,7 @@ func readSettings(raw jsontext.Value) (s Settings, ok bool) {
 		Effort      jsontext.Value `json:"effort"`
 		Summary     jsontext.Value `json:"summary"`
 		Tier        jsontext.Value `json:"service_tier"`
+		Developer   jsontext.Value `json:"developer_instructions"`
 	}
 	if json.Unmarshal(raw, &in, lenient) != nil {
 		return s, false
@@ -150,6 +156,10 @@ func readSettings(raw jsontext.Value) (s Settings, ok bool) {
 	optional(in.Effort, &s.Effort)
 	optional(in.Summary, &s.Summary)
 	optional(in.Tier, &s.Tier)
+	var developer string
+	if optional(in.Developer, &developer) {
+		s.Developer = &developer
+	}
 	var mode protocol.CollaborationMode
 	if optional(in.Mode, &mode) {
 		s.Mode = &mode

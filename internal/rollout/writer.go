@@ -82,6 +82,33 @@ func (w *Writer) Append(records ...Record) error {
 	return w.flush()
 }
 
+// AppendNow is Append for records that count only if the disk takes them: after
+// an error none of them is kept, while what waited before still waits.
+func (w *Writer) AppendNow(records ...Record) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return fmt.Errorf("rollout: append: %w", os.ErrClosed)
+	}
+	if err := w.flush(); err != nil {
+		return err
+	}
+	before, now := w.ordinal, time.Now()
+	for i := range records {
+		if err := records[i].appendTo(&w.backlog, w.id, now, &w.ordinal); err != nil {
+			w.backlog.Reset()
+			w.ordinal = before
+			return fmt.Errorf("rollout: append: %w", err)
+		}
+	}
+	if err := w.write(); err != nil {
+		w.backlog.Reset()
+		w.ordinal = before
+		return &WriteError{Path: w.path, Err: err}
+	}
+	return nil
+}
+
 // flush writes the backlog. w.mu is held.
 func (w *Writer) flush() error {
 	err := w.write()
@@ -192,7 +219,7 @@ func (w *Writer) background() {
 		w.mu.Unlock()
 		// Not under the lock: a slow disk must not hold up a turn.
 		if fresh {
-			syncDir(filepath.Dir(w.path))
+			w.syncName()
 		}
 		if err := f.Sync(); err != nil {
 			w.mu.Lock()
@@ -219,13 +246,24 @@ func (w *Writer) sync() error {
 		return err
 	}
 	if w.fresh {
-		syncDir(filepath.Dir(w.path))
+		w.syncName()
 	}
 	w.dirty, w.fresh = false, false
 	if err := w.file.Sync(); err != nil {
 		return &WriteError{Path: w.path, Err: err}
 	}
 	return nil
+}
+
+// syncName makes the name of a new file lasting, and those of the folders that
+// were made for it.
+func (w *Writer) syncName() {
+	for dir := filepath.Dir(w.path); len(dir) >= len(w.home); dir = filepath.Dir(dir) {
+		syncDir(dir)
+		if dir == filepath.Dir(dir) {
+			return
+		}
+	}
 }
 
 // syncDir makes a new file's name lasting. Not all systems can; the file itself
@@ -266,7 +304,11 @@ func (w *Writer) Close() error {
 // openLocked opens a file to continue it. The lock is taken on the file that the
 // path still names: archiving may have moved it meanwhile.
 func openLocked(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	err := regular(path)
+	var f *os.File
+	if err == nil {
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	}
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, ErrNotFound

@@ -1,0 +1,179 @@
+package session
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"app-server/internal/config"
+	"app-server/internal/prompt"
+	"app-server/internal/rollout"
+	"app-server/protocol"
+)
+
+// ResumeThread handles thread/resume. A stored thread is loaded and goes on: with
+// the settings of its last turn, where the parent gives no others, and with its
+// history. A live thread is shown as it is, and its settings stay, as in the
+// reference. Items of a history make a new thread. The func returned tells the
+// status and the tokens.
+//
+// It fails with a *protocol.Error for an unknown thread, one that another server
+// has, and settings that would not be enforced.
+func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumeParams) (protocol.ThreadStartResponse, func(), error) {
+	var none protocol.ThreadStartResponse
+	if t := m.live(p.ThreadID); t != nil {
+		switch {
+		case p.History != nil:
+			return none, nil, protocol.Invalid(protocol.ReasonInvalidParams, "The thread %s is loaded already; it takes no other history", t.id)
+		case given(p.Path) && (t.file == nil || t.file.Path() != absolute(*p.Path, m.cwd)):
+			return none, nil, protocol.Invalid(protocol.ReasonInvalidParams, "The thread %s is loaded already, and not from this path", t.id)
+		}
+		return m.rejoin(ctx, t, p.ExcludeTurns)
+	}
+	if m.store == nil {
+		return none, nil, storageError(rollout.ErrNotFound, p.ThreadID)
+	}
+	cfg, err := m.config.Load().WithJSON(p.Config)
+	if err != nil {
+		return none, nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
+	}
+	if p.History != nil {
+		return m.resumeHistory(ctx, cfg, p)
+	}
+	var w *rollout.Writer
+	var log *rollout.Log
+	if given(p.Path) {
+		path := absolute(*p.Path, m.cwd)
+		if t := m.livePath(path); t != nil {
+			return m.rejoin(ctx, t, p.ExcludeTurns)
+		}
+		w, log, err = m.store.ContinueFile(ctx, path)
+		err = storageError(err, path)
+	} else if uuid.Validate(p.ThreadID) != nil {
+		err = protocol.Invalid(protocol.ReasonThreadNotFound, "This is no thread id: a UUID is expected")
+	} else {
+		w, log, err = m.store.Continue(ctx, p.ThreadID)
+		err = storageError(err, p.ThreadID)
+	}
+	if err != nil {
+		return none, nil, err
+	}
+	return m.resumeStored(ctx, w, log, cfg, p)
+}
+
+func given(s *string) bool { return s != nil && *s != "" }
+
+// resumeStored goes on from a file that is open.
+func (m *Manager) resumeStored(ctx context.Context, w *rollout.Writer, log *rollout.Log, cfg *config.Config, p *protocol.ThreadResumeParams) (r protocol.ThreadStartResponse, then func(), err error) {
+	taken := false
+	defer func() {
+		if !taken {
+			_ = w.Close() // nothing was written
+		}
+	}()
+	s, err := m.adopt(cfg, &p.ThreadSettings, settingsOf(log))
+	if err != nil {
+		return r, nil, err
+	}
+	meta := log.Meta
+	base, err := instructionsOf(cfg, p.BaseInstructions, &meta)
+	if err != nil {
+		return r, nil, err
+	}
+	meta.Instructions = &base
+	t, found, err := m.load(ctx, log, loadOptions{meta, cfg, s})
+	if err != nil {
+		return r, nil, err
+	}
+	t.file, t.name = w, m.store.Name(t.id)
+	if g := m.store.Git(t.id); g != nil {
+		t.git = g
+	}
+	r = startResponse(t, found.Sources)
+	if !p.ExcludeTurns {
+		record := t.record()
+		if r.Thread.Turns, err = record.all(ctx); err != nil {
+			return r, nil, err
+		}
+	}
+	if err = m.add(t); err != nil {
+		return r, nil, err
+	}
+	taken = true
+	return r, func() { m.tellResumed(&r.Thread, log, found, !p.ExcludeTurns) }, nil
+}
+
+// tellResumed follows the response of a thread that was loaded.
+func (m *Manager) tellResumed(v *protocol.Thread, log *rollout.Log, found prompt.Docs, usage bool) {
+	if log != nil && log.Torn > 0 {
+		m.warn(v.ID, fmt.Sprintf("The last line of %s was not whole and was cut off. All before it is kept.", *v.Path))
+	}
+	if log != nil && log.Unreadable > 0 {
+		m.warn(v.ID, fmt.Sprintf("%d lines of %s cannot be read and were passed over.", log.Unreadable, *v.Path))
+	}
+	for _, w := range found.Warnings {
+		m.warn(v.ID, w)
+	}
+	m.notify(m.base, protocol.MethodThreadStatusChanged, &protocol.ThreadStatusChangedNotification{ThreadID: v.ID, Status: v.Status})
+	if log != nil && usage {
+		m.usageNote(v.ID, v.Turns, log.Usage)
+	}
+}
+
+// rejoin shows a live thread.
+func (m *Manager) rejoin(ctx context.Context, t *thread, excludeTurns bool) (r protocol.ThreadStartResponse, then func(), err error) {
+	var record turnRecord
+	var tokens *protocol.ThreadTokenUsage
+	err = t.do(ctx, func() {
+		found := prompt.ProjectDocs(docsOptions(t.cfg, t.settings.cwd))
+		r, record, tokens = startResponse(t, found.Sources), t.record(), t.tokens
+	})
+	if err != nil || excludeTurns {
+		return r, nil, err
+	}
+	r.Thread.Turns, err = record.all(ctx)
+	return r, func() { m.usageNote(t.id, r.Thread.Turns, tokens) }, err
+}
+
+// resumeHistory begins a new thread with the items that the parent gives. They
+// are in its file from the start.
+func (m *Manager) resumeHistory(ctx context.Context, cfg *config.Config, p *protocol.ThreadResumeParams) (r protocol.ThreadStartResponse, then func(), err error) {
+	s, err := m.adopt(cfg, &p.ThreadSettings, lastSettings{})
+	if err != nil {
+		return r, nil, err
+	}
+	base, err := baseInstructions(cfg, p.BaseInstructions)
+	if err != nil {
+		return r, nil, err
+	}
+	meta, err := m.newMeta(ctx, &s, base, nil)
+	if err != nil {
+		return r, nil, err
+	}
+	t := m.newThread(meta, cfg, s, nil)
+	if err := t.create(); err != nil {
+		return r, nil, storageError(err, t.id)
+	}
+	found := prompt.ProjectDocs(docsOptions(cfg, s.cwd))
+	t.docs = docs{s.cwd, found.Text}
+	items := make([]jsontext.Value, 0, len(p.History))
+	records := make([]rollout.Record, 0, len(p.History))
+	for _, raw := range p.History {
+		raw = forBackend(raw.Clone())
+		items = append(items, raw)
+		records = append(records, rollout.ResponseItem(raw))
+	}
+	t.conv = storedConversation(&rollout.Log{}, items, t.docs)
+	t.settled, t.preview = t.conv.fork(), cutPreview(firstWords(items))
+	r = startResponse(t, found.Sources)
+	if err := m.add(t); err != nil {
+		t.shut()
+		return r, nil, err
+	}
+	return r, func() {
+		t.keep(records...)
+		m.tellResumed(&r.Thread, nil, found, false)
+	}, nil
+}

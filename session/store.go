@@ -1,0 +1,229 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"app-server/internal/config"
+	"app-server/internal/git"
+	"app-server/internal/rollout"
+	"app-server/protocol"
+)
+
+// keep writes records to the thread's file, on the goroutine of whoever is about
+// to tell of them: what the parent has heard of survives this process. A disk
+// that takes nothing does not end a turn. The parent is warned once, not for
+// each line.
+func (t *thread) keep(records ...rollout.Record) {
+	if t.file == nil {
+		return
+	}
+	err := t.file.Append(records...)
+	if err == nil {
+		return
+	}
+	t.m.log.Warn("thread not written", zap.String("thread", t.id), zap.Error(err))
+	var failed *rollout.WriteError
+	switch {
+	case !errors.As(err, &failed) || failed.Repeated:
+	case failed.GaveUp:
+		t.m.warn(t.id, fmt.Sprintf("The thread is not written to %s any more, because too much of it was waiting: %v. What is said from here on is lost when the server ends.", failed.Path, plainCause(failed.Err)))
+	default:
+		t.m.warn(t.id, fmt.Sprintf("The thread cannot be written to %s: %v. It goes on, and what is missing is written as soon as that is possible.", failed.Path, plainCause(failed.Err)))
+	}
+}
+
+// keep writes records of the thread's own conversation. That of a reviewer is
+// not kept.
+func (u *turn) keep(records ...rollout.Record) {
+	if u.conv == &u.th.conv {
+		u.th.keep(records...)
+	}
+}
+
+// keepContext writes what the model was told of its surroundings, and once a
+// turn the settings that it was told under.
+func (u *turn) keepContext(items []jsontext.Value) {
+	if len(items) == 0 && u.contextKept {
+		return
+	}
+	u.contextKept = true
+	records := make([]rollout.Record, 0, len(items)+1)
+	for _, raw := range items {
+		records = append(records, rollout.ResponseItem(raw))
+	}
+	u.keep(append(records, rollout.TurnContext(u.storedSettings()))...)
+}
+
+// storedSettings are the turn's settings in the form of the file.
+func (u *turn) storedSettings() *rollout.Settings {
+	s := u.set.stored()
+	s.TurnID, s.Date, s.Timezone = u.id, u.started.Format(time.DateOnly), timezone(u.started)
+	return s
+}
+
+// stored are settings in the form of the file.
+func (s *settings) stored() *rollout.Settings {
+	out := &rollout.Settings{
+		Cwd: s.cwd, Model: s.model, Approval: s.approval, Sandbox: s.sandbox, Reviewer: s.reviewer,
+		Effort: s.effort, Summary: s.summary, Personality: s.personality, Developer: &s.developer,
+	}
+	if s.tier != nil {
+		out.Tier = *s.tier
+	}
+	mode := protocol.CollaborationMode{Mode: s.mode, Settings: protocol.CollaborationSettings{Model: s.model}}
+	if mode.Mode == "" {
+		mode.Mode = protocol.ModeDefault
+	}
+	if s.effort != "" {
+		mode.Settings.ReasoningEffort = &s.effort
+	}
+	if s.mode != "" || s.modeDeveloper != "" {
+		mode.Settings.DeveloperInstructions = &s.modeDeveloper
+	}
+	out.Mode = &mode
+	return out
+}
+
+// newMeta is what the first line of a new thread's file tells.
+func (m *Manager) newMeta(ctx context.Context, s *settings, instructions string, dynamic []protocol.DynamicToolSpec) (rollout.Meta, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return rollout.Meta{}, fmt.Errorf("session: thread id: %w", err)
+	}
+	meta := rollout.Meta{
+		ID: id.String(), Created: time.Now(), Cwd: s.cwd, CLIVersion: m.version, ModelProvider: s.provider,
+		Source: encode(protocol.SourceAppServer), Instructions: &instructions,
+	}
+	if m.originator != nil {
+		meta.Originator = m.originator()
+	}
+	if len(dynamic) > 0 {
+		meta.DynamicTools = encode(dynamic)
+	}
+	if m.store == nil {
+		return meta, nil
+	}
+	if g, err := git.Describe(ctx, s.cwd); err == nil {
+		meta.Git = &protocol.GitInfo{SHA: optional(g.SHA), Branch: optional(g.Branch), OriginURL: optional(g.Origin)}
+	}
+	return meta, nil
+}
+
+// newThread makes a thread that nothing was said in, and whose file nobody has
+// made yet. It is not taken in.
+func (m *Manager) newThread(meta rollout.Meta, cfg *config.Config, s settings, dynamic []protocol.DynamicToolSpec) *thread {
+	t := &thread{
+		m: m, id: meta.ID, meta: meta, cfg: cfg, settings: s, updated: meta.Created, git: meta.Git, dynamic: dynamic,
+		status: protocol.ThreadStatus{Type: protocol.StatusIdle},
+		tools:  m.tools.Open(toolOptions(meta.ID, cfg, dynamic)),
+		cmds:   make(chan func()), gone: make(chan struct{}),
+	}
+	if meta.Instructions != nil {
+		t.instructions = *meta.Instructions
+	}
+	return t
+}
+
+// create makes the thread's file, unless it is one that lives in memory only.
+func (t *thread) create() error {
+	if t.ephemeral || t.m.store == nil {
+		t.git = nil // as the reference tells it
+		return nil
+	}
+	var err error
+	t.file, err = t.m.store.Create(t.meta)
+	return err
+}
+
+// shut writes what waits and gives the thread's file up. Nothing of the thread
+// may run any more.
+func (t *thread) shut() {
+	if t.file == nil {
+		return
+	}
+	if err := t.file.Close(); err != nil {
+		t.m.log.Warn("thread not written", zap.String("thread", t.id), zap.Error(err))
+	}
+}
+
+// storageError is what the parent is told of an error of the store.
+func storageError(err error, id string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, rollout.ErrNotFound):
+		return protocol.Invalid(protocol.ReasonThreadNotFound, "No such thread is stored: %s", id)
+	case errors.Is(err, rollout.ErrInUse):
+		return protocol.Invalid(protocol.ReasonThreadInUse, "The thread is in use by another server: %s", id)
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	return protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "The thread %s cannot be read: %v", id, err)
+}
+
+// turnRecord is all turns of a thread: those that were on the disk when it was
+// loaded, and those since then.
+type turnRecord struct {
+	past   *rollout.Log // nil where there are none
+	recent []protocol.Turn
+}
+
+func (r *turnRecord) before() int {
+	if r.past == nil {
+		return 0
+	}
+	return r.past.Len()
+}
+
+// ids are those of all turns, oldest first.
+func (r *turnRecord) ids() []string {
+	var ids []string
+	if r.past != nil {
+		ids = r.past.TurnIDs()
+	}
+	for i := range r.recent {
+		ids = append(ids, r.recent[i].ID)
+	}
+	return ids
+}
+
+// turns reads a range, oldest first.
+func (r *turnRecord) turns(ctx context.Context, from, to int) ([]protocol.Turn, error) {
+	out := []protocol.Turn{}
+	n := r.before()
+	if from < n {
+		old, err := r.past.Turns(ctx, from, min(to, n))
+		if err != nil {
+			return nil, storageError(err, r.past.Meta.ID)
+		}
+		out = append(out, old...)
+	}
+	if to > n {
+		out = append(out, r.recent[max(from-n, 0):to-n]...)
+	}
+	return out, nil
+}
+
+// all reads all turns.
+func (r *turnRecord) all(ctx context.Context) ([]protocol.Turn, error) {
+	return r.turns(ctx, 0, r.before()+len(r.recent))
+}
+
+// record is the thread's turns as they are now. It runs on the thread's
+// goroutine; what it returns may be read by any.
+func (t *thread) record() turnRecord {
+	r := turnRecord{past: t.past, recent: make([]protocol.Turn, len(t.turns))}
+	for i, u := range t.turns {
+		r.recent[i] = *u
+		r.recent[i].Items = slices.Clip(u.Items) // items never change, but more may come
+	}
+	return r
+}
