@@ -237,7 +237,7 @@ func (t *Turn) outside(files []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(slices.Clone(files), folders.AllowsReal), nil
+	return slices.DeleteFunc(slices.Clone(files), folders.Allows), nil
 }
 
 // changesOf is a plan as a parent sees it.
