@@ -117,10 +117,13 @@ func play(t *testing.T, story *fake.Story, mode fake.Mode, o fake.RunOptions) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), childLimit)
 	defer cancel()
+	told := newToldTurns()
+	o.Line = told.line
 	updated, err := fake.Run(ctx, story, mode, o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	told.checkStored(t, filepath.Join(o.Dir, "home"))
 	if updated == nil {
 		return
 	}
