@@ -44,6 +44,8 @@ type RunOptions struct {
 	Dir string
 	// Update makes mismatches rewrite the story's lines instead of failing it.
 	Update bool
+	// Line, where set, is called with each line of the server's stdout, in order.
+	Line func(line string)
 }
 
 // Run plays a story. The error tells the line, what was wanted, what came, and
@@ -265,6 +267,9 @@ func (r *runner) readStdout() {
 			l := &outLine{raw: line}
 			if v, decodeErr := decodeJSON([]byte(line)); decodeErr == nil && err == nil {
 				l.value, _ = v.(map[string]any)
+			}
+			if r.opts.Line != nil && err == nil {
+				r.opts.Line(line)
 			}
 			r.transcript.add("<- %s", line)
 			r.out.put(l)
