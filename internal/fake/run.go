@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -155,6 +157,8 @@ func (r *runner) setUp() error {
 		return err
 	}
 	r.vars["backend"], r.vars["home"], r.vars["project"] = r.endpoint.URL, r.home, r.project
+	// A number that no other run uses, so that its processes can be told apart.
+	r.vars["mark"] = strconv.Itoa(100_000 + rand.IntN(900_000))
 	if r.story.provider != nil {
 		if r.backend.Provider, err = r.makeProvider(); err == nil {
 			r.backend.Provider.Root = r.endpoint.URL
