@@ -50,7 +50,7 @@ var leakKinds = [leakBatch / 2]func(id string, n int, mark string) fake.Step{
 	function("no_such_tool", `{"number":NUMBER,"mark":"MARK"}`),
 	function("exec_command", `{"cmd":"echo NUMBER","login":false}`),
 	function("exec_command", `{"cmd":"echo NUMBER; exit 3","login":false}`),
-	function("exec_command", `{"cmd":"sleep MARK & (sleep MARK; true) & echo x > /usr/x","login":false}`),
+	function("exec_command", `{"cmd":"sleep MARK & (sleep MARK; true) & cat /no/such/file","login":false}`),
 	function("exec_command", `{"cmd":"head -c 5000 /dev/zero | tr '\\0' x","tty":true,"login":false}`),
 	function("shell", `{"command":["sleep","MARK"],"timeout_ms":20}`),
 	function("exec_command", `{"cmd":"sleep MARK","yield_time_ms":250,"login":false}`),

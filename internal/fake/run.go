@@ -44,6 +44,8 @@ type RunOptions struct {
 	Dir string
 	// Update makes mismatches rewrite the story's lines instead of failing it.
 	Update bool
+	// Line, where set, is called with each line of the server's stdout, in order.
+	Line func(line string)
 }
 
 // Run plays a story. The error tells the line, what was wanted, what came, and
@@ -145,26 +147,22 @@ func (r *runner) setUp() error {
 		r.vars[s.name] = s.value
 	}
 	r.backend = NewBackend()
-	if r.story.provider != nil {
-		var err error
-		if r.backend.Provider, err = r.makeProvider(); err != nil {
-			return fmt.Errorf("%s: %w", r.story.Path, err)
-		}
-	}
+	var err error
 	if r.mode.Memory {
 		r.endpoint = r.backend.ListenMemory()
 		r.transport = r.endpoint.Transport
-	} else {
-		var err error
-		if r.endpoint, err = r.backend.ListenLoopback(); err != nil {
-			return err
-		}
+	} else if r.endpoint, err = r.backend.ListenLoopback(); err != nil {
+		return err
 	}
 	r.vars["backend"], r.vars["home"], r.vars["project"] = r.endpoint.URL, r.home, r.project
-	if r.backend.Provider != nil {
-		r.backend.Provider.Root = r.endpoint.URL
+	if r.story.provider != nil {
+		if r.backend.Provider, err = r.makeProvider(); err == nil {
+			r.backend.Provider.Root = r.endpoint.URL
+		}
 	}
-	err := r.addReplies()
+	if err == nil {
+		err = r.addReplies()
+	}
 	if err == nil {
 		err = r.writeFiles()
 	}
@@ -269,6 +267,9 @@ func (r *runner) readStdout() {
 			l := &outLine{raw: line}
 			if v, decodeErr := decodeJSON([]byte(line)); decodeErr == nil && err == nil {
 				l.value, _ = v.(map[string]any)
+			}
+			if r.opts.Line != nil && err == nil {
+				r.opts.Line(line)
 			}
 			r.transcript.add("<- %s", line)
 			r.out.put(l)
