@@ -122,7 +122,10 @@ type patchRun struct {
 // changed meanwhile: the new plan needs new checks.
 func (r *patchRun) attempt(ctx context.Context) (res patchResult, done bool) {
 	plan, err := r.patch.Plan(ctx, patch.OS(), r.dir)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return r.fail(protocol.ItemFailed, interrupted), true
+	case err != nil:
 		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch cannot be applied, and nothing was changed: %v", err)), true
 	}
 	files := plan.Touched()
@@ -145,11 +148,16 @@ func (r *patchRun) attempt(ctx context.Context) (res patchResult, done bool) {
 		}
 	}
 	var stale *patch.StaleError
+	var undo *patch.UndoError
 	switch err := r.t.diff.apply(ctx, r.t.Env.Cwd, plan); {
 	case errors.As(err, &stale) && r.attempts < patchAttempts:
 		return patchResult{}, false
+	case errors.As(err, &undo):
+		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch was applied in part: %v.", err)), true
+	case err != nil && ctx.Err() != nil:
+		return r.fail(protocol.ItemFailed, interrupted), true
 	case err != nil:
-		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch could not be applied: %v.", err)), true
+		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch could not be applied, and nothing was changed: %v.", err)), true
 	}
 	summary := plan.Summary()
 	r.t.Host.Progress(ctx, protocol.MethodItemFileChangeOutputDelta, &protocol.FileChangeOutputDeltaNotification{
