@@ -33,6 +33,7 @@ const (
 	ReasonConfig            = "configInvalid"
 	ReasonThreadNotFound    = "threadNotFound"
 	ReasonThreadInUse       = "threadInUse"
+	ReasonThreadArchived    = "threadArchived"
 	ReasonThreadEphemeral   = "threadEphemeral"
 	ReasonTurnRunning       = "turnRunning"
 	ReasonTurnNotFound      = "turnNotFound"

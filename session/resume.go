@@ -54,13 +54,25 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 	} else if uuid.Validate(p.ThreadID) != nil {
 		err = protocol.Invalid(protocol.ReasonThreadNotFound, "This is no thread id: a UUID is expected")
 	} else {
-		w, log, err = m.store.Continue(ctx, p.ThreadID)
-		err = storageError(err, p.ThreadID)
+		w, log, err = m.continueThread(ctx, p.ThreadID)
 	}
 	if err != nil {
 		return none, nil, err
 	}
 	return m.resumeStored(ctx, w, log, cfg, p)
+}
+
+// continueThread opens the file of a thread that is not archived.
+func (m *Manager) continueThread(ctx context.Context, id string) (*rollout.Writer, *rollout.Log, error) {
+	at, err := m.store.Find(id)
+	if err == nil && at.Archived {
+		return nil, nil, protocol.Invalid(protocol.ReasonThreadArchived, "The thread %s is archived; it has to be brought back before it can go on", id)
+	}
+	if err != nil {
+		return nil, nil, storageError(err, id)
+	}
+	w, log, err := m.store.ContinueFile(ctx, at.Path)
+	return w, log, storageError(err, id)
 }
 
 func given(s *string) bool { return s != nil && *s != "" }
