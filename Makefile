@@ -4,9 +4,11 @@ VERSION     ?= 0.1.0
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK ?= golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME    ?= 10s
+CHROMIUM    ?= chromium
+ROUNDS      ?= 100
 LDFLAGS      = -s -w -X main.version=$(VERSION)
 
-.PHONY: demo test build race lint fmt vuln fuzz bench cover e2e check clean
+.PHONY: demo test build race lint fmt vuln fuzz bench cover e2e chromium rounds check clean
 
 demo: build ## a parent application logs in, runs two turns and answers a refresh
 	$(GO) run ./examples/parent -server bin/app-server
@@ -21,6 +23,12 @@ race: test
 
 e2e: ## the scripted sessions alone
 	$(GO) test -race -run 'TestScripts' ./cmd/app-server
+
+chromium: ## the sign-in pages in a real browser, screenshots in bin/screens
+	$(GO) test -run 'TestChromium' -v ./cmd/app-server -args -chromium $(CHROMIUM) -screenshots $(CURDIR)/bin/screens
+
+rounds: ## two servers on one home, ROUNDS times
+	$(GO) test -run 'TestTwoServersOneHome' -v ./cmd/app-server -args -rounds $(ROUNDS)
 
 fmt: ## fails where a file is not formatted
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi

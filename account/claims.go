@@ -3,6 +3,7 @@ package account
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -11,6 +12,18 @@ import (
 
 // errNotJWT never says more: what was wrong with a token is part of the token.
 var errNotJWT = errors.New("not a readable JWT")
+
+// expiryOf returns when a token ends; zero where it does not say, as an opaque
+// one does not.
+func expiryOf(token string) time.Time {
+	var p struct {
+		Exp float64 `json:"exp"`
+	}
+	if raw, ok := payloadOf(token); !ok || json.Unmarshal(raw, &p) != nil || p.Exp <= 0 || p.Exp > 1<<40 {
+		return time.Time{}
+	}
+	return time.Unix(int64(p.Exp), 0)
+}
 
 // claims are what a ChatGPT token says about its owner. Every one may be
 // missing and is then empty.
@@ -39,18 +52,8 @@ type payload struct {
 // wrong type makes the whole token unreadable. A name that occurs twice does
 // too: two readers could disagree about its value.
 func parseClaims(token string) (claims, error) {
-	parts := strings.SplitN(token, ".", 4)
-	if len(parts) < 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
-		return claims{}, errNotJWT
-	}
-	// Go's base64 decoder skips line breaks, which no token may contain.
-	if strings.ContainsAny(parts[1], "\r\n") {
-		return claims{}, errNotJWT
-	}
-	// ParseUnverified would refuse tokens that the reference takes (a header
-	// that is no JSON, an unknown alg), so only the library's decoder is used.
-	raw, err := jwt.NewParser(jwt.WithStrictDecoding()).DecodeSegment(parts[1])
-	if err != nil || jsontext.Value(raw).Kind() != '{' {
+	raw, ok := payloadOf(token)
+	if !ok {
 		return claims{}, errNotJWT
 	}
 	var p payload
@@ -63,6 +66,25 @@ func parseClaims(token string) (claims, error) {
 		userID:    firstOf(p.Auth.ChatGPTUserID, p.Auth.UserID),
 		accountID: p.Auth.AccountID,
 	}, nil
+}
+
+// payloadOf returns the middle of a JWT, which is a JSON object.
+func payloadOf(token string) (raw []byte, ok bool) {
+	parts := strings.SplitN(token, ".", 4)
+	if len(parts) < 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
+		return nil, false
+	}
+	// Go's base64 decoder skips line breaks, which no token may contain.
+	if strings.ContainsAny(parts[1], "\r\n") {
+		return nil, false
+	}
+	// ParseUnverified would refuse tokens that the reference takes (a header
+	// that is no JSON, an unknown alg), so only the library's decoder is used.
+	raw, err := jwt.NewParser(jwt.WithStrictDecoding()).DecodeSegment(parts[1])
+	if err != nil || jsontext.Value(raw).Kind() != '{' {
+		return nil, false
+	}
+	return raw, true
 }
 
 // firstOf returns the first text that is not empty.

@@ -1,22 +1,22 @@
 // Package account knows who is signed in and with which tokens.
 //
-// Its main duty is the sign-in that a parent application owns: the parent
-// passes tokens in with account/login/start, the server keeps them in memory
-// only, and where the backend answers 401 the server asks the parent for new
-// ones. Beside it stand the sign-in by API key, which is stored in auth.json in
-// the reference's format, and the reading of a ChatGPT sign-in that the
-// reference left there.
+// There are two owners of a sign-in. A parent application passes tokens in with
+// account/login/start: they are kept in memory only, and where the backend
+// answers 401 the parent is asked for new ones. Or the server itself signs in, by
+// browser or device code (package oauth): these tokens are stored and refreshed
+// here. Beside both stands the API key, which is stored and never refreshed.
 //
 // The package must not know HTTP to the backend, threads, or JSON-RPC: it
-// reaches the parent through two small interfaces, [Refresher] and [Notifier],
-// that the program's main package fills.
+// reaches the parent through two small interfaces, [Asker] and [Notifier], that
+// the program's main package fills, and the provider through an oauth.Client.
 //
 // # State
 //
 // A [Manager] holds one immutable [Snapshot] behind an atomic pointer, so that
 // readers never wait. Each change (login, logout, refresh) gives it a new
-// generation. One mutex orders the changes; it is never held while the parent
-// is asked or told something.
+// generation. One mutex orders the changes; it is never held while anybody is
+// asked or told something. Logins and logouts change the store under it, so that
+// store and memory agree.
 //
 // # Refresh
 //
@@ -24,18 +24,30 @@
 //	                   │ another generation is in force ──> that snapshot
 //	                   │ nobody is signed in            ──> RefreshError
 //	                   └ join the flight of this generation, or start it
-//	                        flight: ask the parent once, 10 s at most
+//	                        flight: the Refresher of the sign-in, once
+//	                          external: ask the parent, 10 s at most
+//	                          managed:  lock, read the store again, ask the
+//	                                    provider, store what it gives
 //	                          answer ──> new snapshot, new generation
 //	                          fault  ──> RefreshError, old snapshot stays
 //
 // A flight belongs to the generation that it was started for. Logout, a new
-// login and [Manager.Close] end it at once, and what the parent answers after
-// that is dropped. Waiters come and go without changing it.
+// login and [Manager.Close] let its waiters go at once, and what still comes is
+// not put in force. Of external tokens it is dropped; of managed ones it is
+// stored, since it took the place of a refresh token that was used up, unless
+// somebody logged out. Waiters come and go without changing it.
+//
+// # Managed login
+//
+// One attempt is under way at most. Whoever takes it out of its place (its end, a
+// cancel, a logout, another login) tells the parent how it ended, so that this is
+// told once; the answer to account/login/start always comes before.
 //
 // # Secrets
 //
 // Tokens and keys have type protocol.Secret. They leave the package through
-// [Manager.Snapshot] for the backend, through auth.json in API key mode, and in
-// the answer of getAuthStatus. Texts that a parent wrote are cleaned of
-// everything that looks like a token before they become part of an error.
+// [Manager.Snapshot] for the backend, through the store of a managed sign-in or
+// API key, and in the answer of getAuthStatus. Texts that somebody else wrote are
+// cleaned of everything that looks like a token before they become part of an
+// error.
 package account

@@ -54,7 +54,7 @@ func signedOut() *RefreshError {
 func notRecoverable(mode protocol.AuthMode) *RefreshError {
 	e := &RefreshError{Reason: protocol.ReasonUnauthorized, Message: "the backend refused the API key"}
 	if mode == protocol.AuthModeChatGPT {
-		e.Message = "the backend refused the stored ChatGPT sign-in, which this server cannot refresh yet; sign in again"
+		e.Message = "the backend refused the stored ChatGPT sign-in, which has no refresh token; sign in again"
 	}
 	return e
 }

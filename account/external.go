@@ -1,6 +1,79 @@
 package account
 
-import "app-server/protocol"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"app-server/internal/redact"
+	"app-server/protocol"
+)
+
+// externalTimeout is how long the parent may take to answer a refresh. The
+// reference waits as long, and parents are written for that.
+const externalTimeout = 10 * time.Second
+
+// externalRefresher asks the parent, which owns the sign-in.
+type externalRefresher struct{ m *Manager }
+
+// Refresh implements Refresher.
+func (r externalRefresher) Refresh(ctx context.Context, from *Snapshot, _ func() bool) (*Snapshot, *RefreshError) {
+	params := protocol.ChatgptAuthTokensRefreshParams{Reason: protocol.RefreshUnauthorized}
+	if from.AccountID != "" {
+		params.PreviousAccountID = new(from.AccountID)
+	}
+	raw, err := r.m.ask.RefreshExternal(ctx, params)
+	if err != nil {
+		return nil, r.askFault(ctx, err)
+	}
+	return r.readAnswer(raw, from)
+}
+
+// readAnswer reads the result of a refresh, which may have either shape.
+func (r externalRefresher) readAnswer(raw jsontext.Value, from *Snapshot) (*Snapshot, *RefreshError) {
+	var t protocol.ExternalTokens
+	if protocol.Decode(raw, &t) != nil {
+		return nil, refreshError(ReasonMalformed, "the parent's answer is not a set of tokens (accessToken with idToken or chatgptAccountId)")
+	}
+	next, err := readExternal(&t, from, &r.m.policy)
+	if err == nil {
+		return next, nil
+	}
+	reason := ReasonMalformed
+	if own, ok := errors.AsType[*protocol.Error](err); ok {
+		reason = own.Reason
+	}
+	return nil, refreshError(reason, "the parent's answer cannot be used: %v", err)
+}
+
+// askFault says why there was no answer.
+func (r externalRefresher) askFault(ctx context.Context, err error) *RefreshError {
+	if pe, ok := errors.AsType[*ParentError](err); ok {
+		clean := r.m.redactor()
+		text := redact.Shorten(clean.Text(pe.Message))
+		if text == "" {
+			text = "no message"
+		}
+		what := fmt.Sprintf("error %d", pe.Code)
+		if pe.Code == 0 { // the answer had no code
+			what = "an error"
+		}
+		fault := refreshError(ReasonRefused, "the parent answered with %s: %s", what, text)
+		fault.Detail = redact.Shorten(clean.Data(pe.Data))
+		return fault
+	}
+	switch {
+	case errors.Is(err, ErrParentGone):
+		return refreshError(ReasonParentGone, "the parent closed its side before it answered")
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return refreshError(ReasonTimeout, "the parent did not answer within %d s", externalTimeout/time.Second)
+	}
+	// What another error says is not known to be free of the answer.
+	return refreshError(ReasonUnsent, "the request could not be made")
+}
 
 // readExternal makes a snapshot, still without a generation, out of tokens that
 // a parent passed at login (known is nil) or as the answer to a refresh (known

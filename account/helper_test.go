@@ -4,16 +4,21 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/zap"
 
+	"app-server/internal/oauth"
 	"app-server/protocol"
 )
 
@@ -170,12 +175,62 @@ func (p *parent) asks() []protocol.ChatgptAuthTokensRefreshParams {
 	return append([]protocol.ChatgptAuthTokensRefreshParams(nil), p.asked...)
 }
 
+// provider is a scripted sign-in provider without a network: answer gets the
+// path and the body of each request, in order, and returns status and body.
+type provider struct {
+	mu     sync.Mutex
+	asked  []string // path and body, one a line
+	answer func(path, body string) (int, string)
+}
+
+func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := ""
+	if r.Body != nil {
+		raw, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		body = string(raw)
+	}
+	p.mu.Lock()
+	p.asked = append(p.asked, r.URL.Path+" "+body)
+	answer := p.answer
+	p.mu.Unlock()
+	if answer == nil {
+		return nil, errors.New("the provider is down")
+	}
+	type result struct {
+		status int
+		body   string
+	}
+	done := make(chan result, 1)
+	go func() {
+		status, body := answer(r.URL.Path, body)
+		done <- result{status, body}
+	}()
+	select {
+	case got := <-done:
+		return &http.Response{StatusCode: got.status, Header: http.Header{"Content-Type": {"application/json"}},
+			Body: io.NopCloser(strings.NewReader(got.body)), Request: r}, nil
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
+// questions returns what was asked so far.
+func (p *provider) questions() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.asked...)
+}
+
 // bed is a Manager with its surroundings.
 type bed struct {
 	*Manager
-	t      *testing.T
-	parent *parent
-	home   string
+	t        *testing.T
+	parent   *parent
+	provider *provider
+	home     string
 }
 
 // newBed makes a Manager over home ("" for a new one).
@@ -189,16 +244,22 @@ func newLoggedBed(t *testing.T, home string, p Policy, log *zap.Logger) *bed {
 	if home == "" {
 		home = t.TempDir()
 	}
+	return newProvidedBed(t, home, p, log, &provider{})
+}
+
+func newProvidedBed(t *testing.T, home string, p Policy, log *zap.Logger, from *provider) *bed {
+	t.Helper()
 	par := newParent()
-	m := NewManager(Options{Home: home, Policy: p, Ask: par, Notify: par, Log: log})
+	m := NewManager(Options{Home: home, Policy: p, Ask: par, Notify: par, Log: log,
+		Provider: oauth.New(oauth.Options{Transport: from, Log: log})})
 	t.Cleanup(m.Close)
-	return &bed{Manager: m, t: t, parent: par, home: home}
+	return &bed{Manager: m, t: t, parent: par, provider: from, home: home}
 }
 
 // signIn logs in and runs what follows.
 func (b *bed) signIn(p *protocol.LoginAccountParams) *Snapshot {
 	b.t.Helper()
-	_, after, err := b.Login(b.t.Context(), p)
+	_, after, _, err := b.Login(b.t.Context(), p)
 	if err != nil {
 		b.t.Fatalf("Login: %v", err)
 	}
@@ -228,7 +289,7 @@ func (b *bed) refused(p *protocol.LoginAccountParams, code int64, reason string)
 	b.t.Helper()
 	before := b.Snapshot()
 	b.parent.notifications()
-	_, after, err := b.Login(b.t.Context(), p)
+	_, after, _, err := b.Login(b.t.Context(), p)
 	wantError(b.t, err, code, reason)
 	if after != nil {
 		b.t.Error("a refused login returned something to send")
@@ -268,6 +329,7 @@ func wantReason(t *testing.T, err error, reason string) *RefreshError {
 var snapshotOptions = cmp.Options{
 	cmp.Comparer(func(a, b protocol.Secret) bool { return a.Equal(b) }),
 	cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Generation" }, cmp.Ignore()),
+	cmpopts.IgnoreUnexported(Snapshot{}),
 }
 
 func wantSnapshot(t *testing.T, got, want *Snapshot) {
@@ -279,7 +341,7 @@ func wantSnapshot(t *testing.T, got, want *Snapshot) {
 
 func writeAuth(t *testing.T, home, content string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(home, authFile), []byte(content), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(home, oauth.AuthFile), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -287,7 +349,7 @@ func writeAuth(t *testing.T, home, content string) {
 // readAuth returns the content of auth.json, "" where it is not there.
 func readAuth(t *testing.T, home string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(home, authFile))
+	b, err := os.ReadFile(filepath.Join(home, oauth.AuthFile))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}

@@ -4,16 +4,18 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"app-server/internal/oauth"
+	"app-server/internal/redact"
 	"app-server/protocol"
 )
 
-// Refresher asks the parent for new tokens.
-type Refresher interface {
+// Asker asks the parent for new tokens.
+type Asker interface {
 	// RefreshExternal sends account/chatgptAuthTokens/refresh and returns the
 	// result of the answer as it came. It must return soon after ctx ends. The
 	// error is a *ParentError where the parent answered with an error, and
@@ -27,14 +29,29 @@ type Notifier interface {
 	Notify(ctx context.Context, method string, params any) error
 }
 
-// Options are what a Manager needs. All but Policy and Log are required.
+// store is where a sign-in is kept; an oauth.Store.
+type store interface {
+	Load() (*oauth.Auth, error)
+	Save(ctx context.Context, a *oauth.Auth) error
+	Replace(ctx context.Context, used protocol.Secret, a *oauth.Auth, keep func() bool) error
+	Remove(ctx context.Context) error
+	LockRefresh(ctx context.Context) (release func(), err error)
+}
+
+// Options are what a Manager needs. Home, Ask and
+// Notify are required.
 type Options struct {
 	// Home is the folder of auth.json ($CODEX_HOME).
 	Home   string
 	Policy Policy
-	Ask    Refresher
+	Ask    Asker
 	Notify Notifier
-	Log    *zap.Logger
+	// Provider is where managed sign-ins come from and are refreshed. Nil is one
+	// at the default endpoints.
+	Provider *oauth.Client
+	// Keyring is the system's; nil is none.
+	Keyring oauth.Keyring
+	Log     *zap.Logger
 }
 
 // Snapshot is a sign-in at one moment. It never changes after it was made and
@@ -54,10 +71,30 @@ type Snapshot struct {
 	// Generation is another one after every login, logout and refresh, and
 	// never 0. Refresh wants the one of the token that was used.
 	Generation uint64
+	// Found is whether a refresh came upon this sign-in in the store, where
+	// another process had put it, and did not fetch it: it may be old as well,
+	// so that a 401 to it is worth another refresh.
+	Found bool
+
+	// stored is what a managed sign-in is kept as; nil in other modes.
+	stored *oauth.Auth
+	// ends is when Token says that it ends, where it is a managed one; zero where
+	// that is not known.
+	ends time.Time
+	// unsaved is set where stored could not be written: the refresh token that
+	// was used up for it and that the store may still hold.
+	unsaved protocol.Secret
 }
 
 // Recoverable reports whether a 401 may be cured by Manager.Refresh.
-func (s *Snapshot) Recoverable() bool { return s.Mode == protocol.AuthModeChatGPTAuthTokens }
+func (s *Snapshot) Recoverable() bool {
+	return s.Mode == protocol.AuthModeChatGPTAuthTokens || s.managed()
+}
+
+// managed reports whether the server itself can refresh the sign-in.
+func (s *Snapshot) managed() bool {
+	return s.stored != nil && s.stored.Tokens != nil && !s.stored.Tokens.Refresh.IsEmpty()
+}
 
 // ChatGPT reports whether the bearer is one of ChatGPT and not an API key.
 func (s *Snapshot) ChatGPT() bool { return s.Mode != protocol.AuthModeAPIKey }
@@ -70,35 +107,50 @@ func (s *Snapshot) plan() *protocol.PlanType {
 	return new(protocol.WirePlan(s.Plan))
 }
 
-// seenTokens bounds how many replaced tokens are remembered for cleaning texts.
-// A parent that quotes a token in an error quotes one of the last few.
-const seenTokens = 8
+const (
+	// seenTokens bounds how many tokens are remembered for cleaning texts. Who
+	// quotes a token in an error quotes one of the last few.
+	seenTokens = 24
+
+	// closeGrace is how long Close waits for a request that uses up a refresh
+	// token, or revokes one. The whole end may take two seconds.
+	closeGrace = time.Second
+)
 
 // Manager knows who is signed in. Its methods may be called from any goroutine;
 // the order of login and logout is that of the calls.
 type Manager struct {
-	home   string
-	policy Policy
-	ask    Refresher
-	notify Notifier
-	log    *zap.Logger
+	policy   Policy
+	ask      Asker
+	notify   Notifier
+	provider *oauth.Client
+	log      *zap.Logger
 
-	// life ends with Close. Flights and notifications run under it.
-	life    context.Context
-	end     context.CancelFunc
-	flights sync.WaitGroup
+	// store is nil where cli_auth_credentials_store could not be understood;
+	// then storeErr says so.
+	store    store
+	storeErr error
+
+	// life ends with Close. Notifications and all of work run under it.
+	life context.Context
+	end  context.CancelFunc
+	// work are the goroutines: refreshes, logins under way, revocations.
+	work sync.WaitGroup
 
 	// current is read without the lock and written under it; nil when nobody
 	// is signed in.
 	current atomic.Pointer[Snapshot]
 
-	// mu orders the changes of current and guards what follows. auth.json is
-	// written under it, so that file and memory cannot disagree; the parent is
-	// never asked or told anything under it.
+	// mu orders the changes of current and guards what follows. A login and a
+	// logout change the store under it, so that store and memory cannot disagree;
+	// nobody is asked or told anything under it.
 	mu         sync.Mutex
 	generation uint64
-	flight     *flight           // the refresh under way for generation, or nil
-	seen       []protocol.Secret // tokens in force since the last logout, the newest last
+	flight     *flight             // the refresh under way for generation, or nil
+	attempt    *attempt            // the managed login under way, or nil
+	browser    *oauth.BrowserLogin // the last one: it may still be showing its last page
+	dead       deadToken           // the last refresh token that was refused for good
+	seen       []protocol.Secret   // tokens in force since the last logout, the newest last
 	closed     bool
 }
 
@@ -109,8 +161,16 @@ func NewManager(o Options) *Manager {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	m := &Manager{home: o.Home, policy: o.Policy, ask: o.Ask, notify: o.Notify, log: o.Log}
+	if o.Provider == nil {
+		o.Provider = oauth.New(oauth.Options{})
+	}
+	m := &Manager{policy: o.Policy, ask: o.Ask, notify: o.Notify, provider: o.Provider, log: o.Log}
 	m.life, m.end = context.WithCancel(context.Background())
+	if st, err := oauth.OpenStore(oauth.StoreOptions{Kind: o.Policy.Store, Home: o.Home, Keyring: o.Keyring, Log: o.Log}); err == nil {
+		m.store = st
+	} else {
+		m.storeErr = err
+	}
 	s, err := m.stored()
 	if err != nil {
 		m.log.Warn("the stored sign-in is not used", zap.Error(err))
@@ -126,15 +186,33 @@ func NewManager(o Options) *Manager {
 // Snapshot returns the sign-in in force, nil when there is none.
 func (m *Manager) Snapshot() *Snapshot { return m.current.Load() }
 
-// Close ends the refresh under way and waits for its goroutine. Closing twice
-// is harmless. A closed Manager refreshes no more; all else works on.
+// Close ends the login and the refresh under way and waits for their goroutines.
+// Who waits for a refresh is let go at once; a request that uses up a refresh
+// token gets a short while more, so that its successor is stored. Closing twice
+// is harmless. A closed Manager signs in and refreshes no more; all else works
+// on.
 func (m *Manager) Close() {
 	m.mu.Lock()
 	m.closed = true
-	m.endFlight(refreshError(ReasonClosed, "the server is shutting down"))
+	m.release(refreshError(ReasonClosed, "the server is shutting down"))
+	m.endAttempt().stop()
+	if m.browser != nil {
+		m.browser.Close()
+	}
 	m.mu.Unlock()
+	done := make(chan struct{})
+	go func() { // ends with the work, which life ends at the latest
+		m.work.Wait()
+		close(done)
+	}()
+	grace := time.NewTimer(closeGrace)
+	defer grace.Stop()
+	select {
+	case <-done:
+	case <-grace.C:
+	}
 	m.end()
-	m.flights.Wait()
+	<-done
 }
 
 // replace puts s (nil for none) in force under a new generation. The caller
@@ -142,107 +220,36 @@ func (m *Manager) Close() {
 func (m *Manager) replace(s *Snapshot) {
 	m.generation++
 	if s == nil {
-		m.seen = nil
+		m.seen, m.dead = nil, deadToken{}
 	} else {
 		s.Generation = m.generation
-		m.seen = append(m.seen, s.Token)
-		if len(m.seen) > seenTokens {
-			m.seen = append([]protocol.Secret(nil), m.seen[1:]...)
+		m.remember(s.Token)
+		if s.stored != nil && s.stored.Tokens != nil {
+			m.remember(s.stored.Tokens.ID, s.stored.Tokens.Refresh)
 		}
 	}
 	m.current.Store(s)
 }
 
-// Login serves account/login/start. The func returned sends
-// account/login/completed and account/updated and must run after the response
-// is on its way. After an error there is nothing to send and nothing changed;
-// the error is a *protocol.Error.
-func (m *Manager) Login(_ context.Context, p *protocol.LoginAccountParams) (protocol.LoginAccountResponse, func(), error) {
-	s, err := m.login(p)
-	if err != nil {
-		m.log.Debug("login refused", zap.String("type", string(p.Type)))
-		return protocol.LoginAccountResponse{}, nil, err
+// remember makes secrets known to the redactor. mu is held.
+func (m *Manager) remember(secrets ...protocol.Secret) {
+	m.seen = append(m.seen, secrets...)
+	if len(m.seen) > seenTokens {
+		m.seen = append([]protocol.Secret(nil), m.seen[len(m.seen)-seenTokens:]...)
 	}
-	m.log.Debug("signed in", zap.String("mode", string(s.Mode)), zap.Uint64("generation", s.Generation))
-	return protocol.LoginAccountResponse{Type: p.Type}, func() {
-		m.tell(protocol.MethodAccountLoginCompleted, protocol.AccountLoginCompletedNotification{Success: true})
-		m.tellUpdated(s)
-	}, nil
 }
 
-// login checks, stores and puts in force.
-func (m *Manager) login(p *protocol.LoginAccountParams) (*Snapshot, error) {
-	if err := p.Validate(); err != nil {
-		return nil, err
-	}
+// redactor knows the tokens of the present sign-in, the replaced ones included.
+func (m *Manager) redactor() redact.Redactor {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// The parent that owns the sign-in must give it up before another kind can
-	// take its place.
-	if m.externalActive() && p.Type != protocol.LoginChatGPTAuthTokens {
-		return nil, protocol.Invalid(protocol.ReasonExternalAuth, "external ChatGPT tokens are in use; log out before another kind of login")
-	}
-	if err := m.policy.checkMethod(p.Type); err != nil {
-		return nil, err
-	}
-	var s *Snapshot
-	var err error
-	switch p.Type {
-	case protocol.LoginChatGPTAuthTokens:
-		s, err = readExternal(&p.ExternalTokens, nil, &m.policy)
-	case protocol.LoginAPIKey:
-		s, err = m.storeAPIKey(*p.APIKey)
-	default:
-		return m.loginManaged(p)
-	}
-	if err != nil {
-		return nil, err
-	}
-	m.replace(s)
-	m.endFlight(nil) // whoever waits goes on with the new sign-in
-	return s, nil
+	return redact.New(m.seen...)
 }
 
 // externalActive reports whether the parent owns the sign-in in force.
 func (m *Manager) externalActive() bool {
 	s := m.current.Load()
 	return s != nil && s.Mode == protocol.AuthModeChatGPTAuthTokens
-}
-
-// CancelLogin serves account/login/cancel. No login that could be cancelled is
-// ever under way until managed login is served.
-func (m *Manager) CancelLogin(_ context.Context, p *protocol.CancelLoginAccountParams) (protocol.CancelLoginAccountResponse, error) {
-	if _, err := uuid.Parse(p.LoginID); err != nil {
-		return protocol.CancelLoginAccountResponse{}, protocol.Invalid(protocol.ReasonInvalidParams, "loginId is not a UUID")
-	}
-	return protocol.CancelLoginAccountResponse{Status: protocol.CancelLoginNotFound}, nil
-}
-
-// Logout serves account/logout. It ends a refresh under way, so it never waits
-// for the parent. auth.json is removed in the modes that live in it; a logout
-// from external tokens leaves it alone, and it is not read again either: the
-// process stays signed out. Where auth.json can neither be removed nor emptied
-// the logout is refused and nothing changed. The func returned sends
-// account/updated.
-func (m *Manager) Logout(context.Context, *protocol.NoParams) (protocol.LogoutAccountResponse, func(), error) {
-	if err := m.logout(); err != nil {
-		return protocol.LogoutAccountResponse{}, nil, err
-	}
-	m.log.Debug("signed out")
-	return protocol.LogoutAccountResponse{}, func() { m.tellUpdated(nil) }, nil
-}
-
-func (m *Manager) logout() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if s := m.current.Load(); s != nil && !m.externalActive() && m.stores() {
-		if err := removeStored(m.home); err != nil {
-			return protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "%s could not be removed: %v", authFile, err)
-		}
-	}
-	m.replace(nil)
-	m.endFlight(signedOut())
-	return nil
 }
 
 // tellUpdated sends account/updated for s, nil for signed out.

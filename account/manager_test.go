@@ -24,7 +24,7 @@ func toldUpdated(mode, plan string) string {
 
 func TestLoginExternal(t *testing.T) {
 	b := newBed(t, "", Policy{})
-	r, after, err := b.Login(t.Context(), external(idShape(ada("1").jwt(), "access-one")))
+	r, after, _, err := b.Login(t.Context(), external(idShape(ada("1").jwt(), "access-one")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestLoginExternal(t *testing.T) {
 func TestLoginTellsItsOwnPlan(t *testing.T) {
 	b := newBed(t, "", Policy{})
 	for _, tt := range [][2]string{{"team", "team"}, {"weird", "unknown"}, {"PRO", "unknown"}, {"-", "pro"}} {
-		_, after, err := b.Login(t.Context(), external(tokens("-", ada("1").jwt(), "org-a", tt[0])))
+		_, after, _, err := b.Login(t.Context(), external(tokens("-", ada("1").jwt(), "org-a", tt[0])))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,13 +96,6 @@ func TestLoginRefusedWhileExternal(t *testing.T) {
 	}
 }
 
-func TestLoginManagedNotServed(t *testing.T) {
-	b := newBed(t, "", Policy{})
-	for _, k := range []protocol.LoginType{protocol.LoginChatGPT, protocol.LoginChatGPTDeviceCode} {
-		b.refused(&protocol.LoginAccountParams{Type: k}, protocol.CodeInvalidRequest, protocol.ReasonNotServed)
-	}
-}
-
 func TestLoginForcedMethod(t *testing.T) {
 	b := newBed(t, "", Policy{Method: "api"})
 	b.refused(external(idShape(ada("1").jwt(), "x")), protocol.CodeInvalidRequest, protocol.ReasonLoginMethod)
@@ -139,12 +132,12 @@ func TestLoginUnreadableRestriction(t *testing.T) {
 
 func TestCancelLogin(t *testing.T) {
 	b := newBed(t, "", Policy{})
-	r, err := b.CancelLogin(t.Context(), &protocol.CancelLoginAccountParams{LoginID: "11111111-2222-4333-8444-555555555555"})
+	r, _, err := b.CancelLogin(t.Context(), &protocol.CancelLoginAccountParams{LoginID: "11111111-2222-4333-8444-555555555555"})
 	if err != nil || r.Status != protocol.CancelLoginNotFound {
 		t.Errorf("CancelLogin = %+v, %v", r, err)
 	}
 	for _, id := range []string{"", "zzz", "11111111-2222-4333-8444"} {
-		_, err := b.CancelLogin(t.Context(), &protocol.CancelLoginAccountParams{LoginID: id})
+		_, _, err := b.CancelLogin(t.Context(), &protocol.CancelLoginAccountParams{LoginID: id})
 		wantError(t, err, protocol.CodeInvalidRequest, protocol.ReasonInvalidParams)
 	}
 }
@@ -192,7 +185,7 @@ func TestLogout(t *testing.T) {
 				wantReason(t, err, protocol.ReasonNotSignedIn)
 			}
 			// Nothing brings the old sign-in back within the process.
-			if r, _ := b.Read(t.Context(), &protocol.GetAccountParams{RefreshToken: true}); r.Account != nil {
+			if r, _, _, _ := b.Read(t.Context(), &protocol.GetAccountParams{RefreshToken: true}); r.Account != nil {
 				t.Errorf("account %+v", r.Account)
 			}
 		})
@@ -227,7 +220,7 @@ func TestRead(t *testing.T) {
 				b.signIn(tt.login)
 			}
 			for _, refresh := range []bool{false, true} {
-				r, err := b.Read(t.Context(), &protocol.GetAccountParams{RefreshToken: refresh})
+				r, _, _, err := b.Read(t.Context(), &protocol.GetAccountParams{RefreshToken: refresh})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -239,7 +232,7 @@ func TestRead(t *testing.T) {
 				t.Errorf("asked %d times", n)
 			}
 			needed = false
-			r, _ := b.Read(t.Context(), &protocol.GetAccountParams{})
+			r, _, _, _ := b.Read(t.Context(), &protocol.GetAccountParams{})
 			if got := encode(t, r); got != `{"account":null,"requiresOpenaiAuth":false}` {
 				t.Errorf("provider without auth: %s", got)
 			}
@@ -266,7 +259,7 @@ func TestAuthStatus(t *testing.T) {
 			}
 			check := func(p protocol.GetAuthStatusParams, want string) {
 				t.Helper()
-				r, err := b.AuthStatus(t.Context(), &p)
+				r, _, _, err := b.AuthStatus(t.Context(), &p)
 				if got := encode(t, r); err != nil || got != want {
 					t.Errorf("got %s, %v; want %s", got, err, want)
 				}

@@ -2,40 +2,58 @@ package account
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"runtime/debug"
+	"sync/atomic"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"go.uber.org/zap"
 
 	"app-server/protocol"
 )
 
-// refreshTimeout is how long the parent may take to answer a refresh. The
-// reference waits as long, and parents are written for that.
-const refreshTimeout = 10 * time.Second
+// Refresher gets new tokens in the place of those that the backend refused.
+// There is one for each owner of a sign-in: the parent is asked for external
+// tokens, the provider for managed ones. Whoever waits cannot tell them apart.
+type Refresher interface {
+	// Refresh returns what is to be in force instead of from, still without a
+	// generation. It returns soon after ctx ends. Before it stores anything it
+	// asks wanted, which reports whether from has not been signed out or replaced
+	// meanwhile.
+	Refresh(ctx context.Context, from *Snapshot, wanted func() bool) (*Snapshot, *RefreshError)
+}
+
+// refresher returns the one for s and how long it may take. s is recoverable.
+func (m *Manager) refresher(s *Snapshot) (Refresher, time.Duration) {
+	if s.managed() {
+		return managedRefresher{m}, managedTimeout
+	}
+	return externalRefresher{m}, externalTimeout
+}
 
 // flight is the one refresh of a generation. Its fields are set before it is
 // shared, err before done is closed.
 type flight struct {
-	from   *Snapshot // what the parent is asked to replace
+	from   *Snapshot // what is to be replaced
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // nil: go on with what is in force now
+	// dropped is set where nobody wants the result any more, not even to keep it
+	// for later.
+	dropped atomic.Bool
 }
 
 // Refresh is asked for a newer sign-in after the backend answered 401 to the
 // token of the generation used. Where another generation is in force by now it
 // returns that at once and asks nobody. Else it joins the refresh under way for
-// this generation, or starts it, so that the parent is asked once however many
-// requests were refused.
+// this generation, or starts it, so that there is one however many requests were
+// refused.
 //
 // The error is a *RefreshError, or wraps ctx's error where ctx ends first; that
 // leaves the refresh itself alone, and an answer in time is still taken. A
-// failed refresh changes nothing and is not remembered: the next call asks
-// again. A successful one tells the parent nothing.
+// failed refresh changes nothing. Of external tokens it is not remembered, so
+// that the next call asks again; of managed ones a final refusal is. A
+// successful one tells the parent nothing, unless a managed sign-in has another
+// plan now.
 func (m *Manager) Refresh(ctx context.Context, used uint64) (*Snapshot, error) {
 	f, s, err := m.join(used)
 	if f == nil {
@@ -44,7 +62,7 @@ func (m *Manager) Refresh(ctx context.Context, used uint64) (*Snapshot, error) {
 	select {
 	case <-f.done:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("account: waiting for %s: %w", protocol.MethodAccountChatgptAuthTokensRefresh, ctx.Err())
+		return nil, fmt.Errorf("account: waiting for a refresh: %w", ctx.Err())
 	}
 	if f.err != nil {
 		return nil, f.err
@@ -70,108 +88,91 @@ func (m *Manager) join(used uint64) (*flight, *Snapshot, error) {
 	case m.closed:
 		return nil, nil, refreshError(ReasonClosed, "the server is shutting down")
 	case m.flight == nil:
-		ctx, cancel := context.WithTimeout(m.life, refreshTimeout)
-		m.flight = &flight{from: s, cancel: cancel, done: make(chan struct{})}
-		m.flights.Add(1)
-		go m.fly(ctx, m.flight) // ends with the answer, the timeout, or endFlight
+		by, limit := m.refresher(s)
+		ctx, cancel := context.WithTimeout(m.life, limit)
+		f := &flight{from: s, cancel: cancel, done: make(chan struct{})}
+		m.flight = f
+		m.work.Go(func() { m.fly(ctx, f, by) }) // ends with the answer, the timeout, or release
 	}
 	return m.flight, nil, nil
 }
 
-// endFlight ends the flight under way, if there is one: its waiters go on, and
-// what the parent still answers is dropped. mu is held.
-func (m *Manager) endFlight(err error) {
+// release lets everybody go on who waits for the flight under way, if there is
+// one, and takes it out of its place: what it still brings is not put in force.
+// A question to the parent is given up; a request that uses up a refresh token
+// goes on, and its answer is stored. mu is held.
+func (m *Manager) release(err error) {
 	if f := m.flight; f != nil {
 		m.flight = nil
 		f.err = err
 		close(f.done)
-		f.cancel()
+		if !f.from.managed() {
+			f.cancel()
+		}
 	}
 }
 
-// fly asks the parent and puts its answer in force.
-func (m *Manager) fly(ctx context.Context, f *flight) {
-	defer m.flights.Done()
-	defer f.cancel()
-	next, err := m.fetch(ctx, f.from)
+// dropFlight makes the flight under way, if there is one, store nothing. The
+// func returned takes that back. mu is held.
+func (m *Manager) dropFlight() (undo func()) {
+	f := m.flight
+	if f == nil {
+		return func() {}
+	}
+	f.dropped.Store(true)
+	return func() { f.dropped.Store(false) }
+}
 
+// endFlight is dropFlight and release. mu is held.
+func (m *Manager) endFlight(err error) {
+	m.dropFlight()
+	m.release(err)
+}
+
+// fly makes the refresh and puts its result in force.
+func (m *Manager) fly(ctx context.Context, f *flight, by Refresher) {
+	defer f.cancel()
+	next, fault := m.fetch(ctx, f, by)
+	landed := m.land(f, next, fault)
+	switch {
+	case next == nil || !next.managed():
+	case landed && *next.plan() != *f.from.plan():
+		m.tellUpdated(next)
+	case f.dropped.Load():
+		// Signed out or replaced while the provider answered, and by now not in
+		// the store either: nobody may keep these tokens.
+		m.revoke(next.stored.Tokens.Refresh)
+	}
+}
+
+// land puts the result of a flight in force, and reports whether it did.
+func (m *Manager) land(f *flight, next *Snapshot, fault *RefreshError) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// Every change of the generation ends its flight, so that this one check
-	// lets logout, a new login and Close win over a late answer.
+	// Every change of the generation takes the flight out of its place, so that
+	// this one check lets logout, a new login and Close win over a late answer.
 	if m.flight != f {
 		m.log.Debug("refresh answer dropped", zap.Uint64("generation", f.from.Generation))
-		return
+		return false
 	}
-	if err != nil {
-		m.log.Debug("refresh failed", zap.String("reason", err.Reason), zap.Uint64("generation", f.from.Generation))
-		m.endFlight(err)
-		return
+	if fault != nil {
+		m.log.Debug("refresh failed", zap.String("reason", fault.Reason), zap.Uint64("generation", f.from.Generation))
+		m.release(fault)
+		return false
 	}
 	m.replace(next)
-	m.log.Debug("refreshed", zap.Uint64("generation", next.Generation))
-	m.endFlight(nil)
+	m.log.Debug("refreshed", zap.Uint64("generation", next.Generation), zap.Bool("found", next.Found))
+	m.release(nil)
+	return true
 }
 
-// fetch asks the parent and reads its answer. It holds no lock.
-func (m *Manager) fetch(ctx context.Context, from *Snapshot) (next *Snapshot, fault *RefreshError) {
+// fetch runs the Refresher. It holds no lock.
+func (m *Manager) fetch(ctx context.Context, f *flight, by Refresher) (next *Snapshot, fault *RefreshError) {
 	defer func() {
 		if p := recover(); p != nil {
-			// The value is not logged: it may quote the answer.
-			m.log.Error("panic in a refresh", zap.String("type", fmt.Sprintf("%T", p)), zap.ByteString("stack", debug.Stack()))
+			m.logPanic(p)
 			next, fault = nil, refreshError(protocol.ReasonInternal, "the server failed while it handled the answer")
 		}
 	}()
-	params := protocol.ChatgptAuthTokensRefreshParams{Reason: protocol.RefreshUnauthorized}
-	if from.AccountID != "" {
-		params.PreviousAccountID = new(from.AccountID)
-	}
-	raw, err := m.ask.RefreshExternal(ctx, params)
-	if err != nil {
-		return nil, m.askFault(ctx, err)
-	}
-	return m.readAnswer(raw, from)
-}
-
-// readAnswer reads the result of a refresh, which may have either shape.
-func (m *Manager) readAnswer(raw jsontext.Value, from *Snapshot) (*Snapshot, *RefreshError) {
-	var t protocol.ExternalTokens
-	if protocol.Decode(raw, &t) != nil {
-		return nil, refreshError(ReasonMalformed, "the parent's answer is not a set of tokens (accessToken with idToken or chatgptAccountId)")
-	}
-	next, err := readExternal(&t, from, &m.policy)
-	if err == nil {
-		return next, nil
-	}
-	reason := ReasonMalformed
-	if own, ok := errors.AsType[*protocol.Error](err); ok {
-		reason = own.Reason
-	}
-	return nil, refreshError(reason, "the parent's answer cannot be used: %v", err)
-}
-
-// askFault says why there was no answer.
-func (m *Manager) askFault(ctx context.Context, err error) *RefreshError {
-	if pe, ok := errors.AsType[*ParentError](err); ok {
-		r := m.redactor()
-		text := shorten(r.text(pe.Message))
-		if text == "" {
-			text = "no message"
-		}
-		what := fmt.Sprintf("error %d", pe.Code)
-		if pe.Code == 0 { // the answer had no code
-			what = "an error"
-		}
-		fault := refreshError(ReasonRefused, "the parent answered with %s: %s", what, text)
-		fault.Detail = shorten(r.data(pe.Data))
-		return fault
-	}
-	switch {
-	case errors.Is(err, ErrParentGone):
-		return refreshError(ReasonParentGone, "the parent closed its side before it answered")
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return refreshError(ReasonTimeout, "the parent did not answer within %d s", refreshTimeout/time.Second)
-	}
-	// What another error says is not known to be free of the answer.
-	return refreshError(ReasonUnsent, "the request could not be made")
+	return by.Refresh(ctx, f.from, func() bool { return !f.dropped.Load() })
 }

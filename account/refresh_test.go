@@ -172,7 +172,7 @@ func TestRefreshTimesOut(t *testing.T) {
 		// Not remembered: the next 401 asks again and an answer at the last
 		// moment counts.
 		w := b.wait(t.Context(), first.Generation)
-		time.Sleep(refreshTimeout - 1)
+		time.Sleep(externalTimeout - 1)
 		b.say(newTokens())
 		if got := <-w; got.err != nil || got.s.Token.Reveal() != "access-two" {
 			t.Errorf("got %+v, %v", got.s, got.err)
@@ -443,7 +443,7 @@ func TestRefreshSurvivesPanic(t *testing.T) {
 	par := newParent()
 	m := NewManager(Options{Home: t.TempDir(), Ask: panicking{}, Notify: par})
 	defer m.Close()
-	if _, _, err := m.Login(t.Context(), external(idShape(ada("1").jwt(), "access-one"))); err != nil {
+	if _, _, _, err := m.Login(t.Context(), external(idShape(ada("1").jwt(), "access-one"))); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -470,9 +470,9 @@ func TestConcurrentUse(t *testing.T) {
 			}
 		}()
 		for i := range n {
-			run(func() { _, _, _ = b.Login(t.Context(), external(idShape(ada("x").jwt(), fmt.Sprint("access-", i)))) })
+			run(func() { _, _, _, _ = b.Login(t.Context(), external(idShape(ada("x").jwt(), fmt.Sprint("access-", i)))) })
 			run(func() { _, _, _ = b.Logout(t.Context(), nil) })
-			run(func() { _, _ = b.Read(t.Context(), &protocol.GetAccountParams{}) })
+			run(func() { _, _, _, _ = b.Read(t.Context(), &protocol.GetAccountParams{}) })
 			run(func() {
 				if s := b.Snapshot(); s != nil {
 					_, _ = b.Refresh(t.Context(), s.Generation)

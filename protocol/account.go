@@ -198,6 +198,33 @@ type AccountRateLimitsUpdatedNotification struct {
 	RateLimits RateLimitSnapshot `json:"rateLimits"`
 }
 
+// SendAddCreditsNudgeEmailParams are those of account/sendAddCreditsNudgeEmail.
+type SendAddCreditsNudgeEmailParams struct {
+	CreditType AddCreditsNudgeCreditType `json:"creditType" required:"true"`
+}
+
+// AddCreditsNudgeCreditType is what is used up.
+type AddCreditsNudgeCreditType string
+
+// The kinds of credits that a nudge may be about.
+const (
+	NudgeCredits    AddCreditsNudgeCreditType = "credits"
+	NudgeUsageLimit AddCreditsNudgeCreditType = "usage_limit"
+)
+
+// UnmarshalText refuses unknown kinds.
+func (t *AddCreditsNudgeCreditType) UnmarshalText(b []byte) error {
+	return closedEnum(t, b, NudgeCredits, NudgeUsageLimit)
+}
+
+// SendAddCreditsNudgeEmailResponse answers account/sendAddCreditsNudgeEmail.
+type SendAddCreditsNudgeEmailResponse struct {
+	Status AddCreditsNudgeEmailStatus `json:"status"`
+}
+
+// AddCreditsNudgeEmailStatus is what became of it: sent, or cooldown_active.
+type AddCreditsNudgeEmailStatus string
+
 // RateLimitSnapshot is the use of one limit.
 type RateLimitSnapshot struct {
 	LimitID              *string          `json:"limitId"`

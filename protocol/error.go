@@ -51,6 +51,7 @@ const (
 	ReasonBackend           = "backendFailed"
 	ReasonRestrictionBroken = "restrictionUnreadable"
 	ReasonStorage           = "storageFailed"
+	ReasonLogin             = "loginFailed"
 	ReasonNoDiff            = "noDiff"
 )
 

@@ -83,7 +83,9 @@ func (c *Conn) notification(m *message) {
 // serve runs one request on its lane.
 func (c *Conn) serve(call *call) { c.serveIn(c.handlers, call) }
 
-// serveIn runs the handler, answers, and runs what is to follow.
+// serveIn runs the handler, answers, and runs what is to follow. A handler that
+// returns a rest is not answered yet: the request leaves its lane and comes here
+// again.
 func (c *Conn) serveIn(ctx context.Context, call *call) {
 	if call.answered.Load() {
 		return // given up by a shutdown
@@ -98,10 +100,12 @@ func (c *Conn) serveIn(ctx context.Context, call *call) {
 			c.answer(call, nil, errInternal)
 		}
 	}()
-	if ok = c.guard(call.entry.method, func() { result, then, err = call.entry.run(ctx, call.params) }); !ok {
+	if ok = c.guard(call.entry.method, func() { result, then, err = call.run(ctx) }); !ok {
 		return
 	}
-	call.params = nil // may be large, and Then may take long
+	if call.leaves {
+		return
+	}
 	if err != nil {
 		c.answer(call, nil, c.failure(err))
 		return

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 )
@@ -12,6 +13,22 @@ type call struct {
 	params   any
 	size     int64       // bytes of the line
 	answered atomic.Bool // whoever sets it answers
+
+	// rest is what is left to do once the call has left its lane; leaves says
+	// that it is to do so now. Both belong to the goroutine that serves the call.
+	rest   rest
+	leaves bool
+}
+
+// run runs the handler, or what it left to do.
+func (c *call) run(ctx context.Context) (result any, then Then, err error) {
+	if c.rest != nil {
+		return c.rest(ctx)
+	}
+	result, then, c.rest, err = c.entry.run(ctx, c.params)
+	c.params = nil // may be large, and what follows may take long
+	c.leaves = c.rest != nil
+	return result, then, err
 }
 
 // lanes runs requests: those with equal keys one after the other on one
@@ -87,9 +104,24 @@ func (s *lanes) run(l *lane) {
 	s.mu.Unlock()
 	for c != nil {
 		s.serve(c)
+		if c.leaves {
+			s.leave(c)
+		}
 		c = s.next(l)
 	}
 	clean = true
+}
+
+// leave gives a request a lane of its own, without order. It counts as before.
+func (s *lanes) leave(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.leaves = false
+	s.calls++
+	s.bytes += c.size
+	l := &lane{current: c}
+	s.active[l] = struct{}{}
+	go s.run(l)
 }
 
 // next accounts for the request that was served and takes the next one. With

@@ -40,6 +40,12 @@ type Lane[P any] func(*P) string
 // Fixed is the lane with the same key for all requests.
 func Fixed[P any](key string) Lane[P] { return func(*P) string { return key } }
 
+// Rest makes the answer of a request that has left its lane; see [HandleSlow].
+type Rest[R any] = func(context.Context) (R, Then, error)
+
+// rest is a Rest without its type.
+type rest func(context.Context) (any, Then, error)
+
 // Mux is the method table. It is filled once, before [Conn.Run], and only read
 // from then on.
 type Mux struct {
@@ -51,10 +57,10 @@ type Mux struct {
 // the pointer that the handler gets.
 type entry struct {
 	method string
-	fresh  func() any                                    // new parameters
-	key    func(params any) string                       // nil: no order
-	run    func(context.Context, any) (any, Then, error) // request
-	note   func(context.Context, any)                    // notification
+	fresh  func() any                                          // new parameters
+	key    func(params any) string                             // nil: no order
+	run    func(context.Context, any) (any, Then, rest, error) // request
+	note   func(context.Context, any)                          // notification
 	inline bool
 }
 
@@ -100,10 +106,38 @@ func Handle[P, R any](m *Mux, method string, lane Lane[P], h func(context.Contex
 // response; see [Then].
 func HandleThen[P, R any](m *Mux, method string, lane Lane[P], h func(context.Context, *P) (R, Then, error)) {
 	e := requestEntry(method, h)
+	setLane(e, lane)
+	m.add(e)
+}
+
+// HandleSlow is HandleThen for handlers that at times wait for something that
+// the requests behind them must not wait for, too. Such a handler does on its
+// lane what depends on the order, and returns a Rest: that makes the answer on a
+// goroutine of its own, while the lane goes on. Without a Rest all is as with
+// HandleThen.
+func HandleSlow[P, R any](m *Mux, method string, lane Lane[P], h func(context.Context, *P) (R, Then, Rest[R], error)) {
+	e := &entry{
+		method: method,
+		fresh:  func() any { return new(P) },
+		run: func(ctx context.Context, p any) (any, Then, rest, error) {
+			r, then, more, err := h(ctx, p.(*P))
+			if err != nil || more == nil {
+				return r, then, nil, err
+			}
+			return nil, nil, func(ctx context.Context) (any, Then, error) {
+				r, then, err := more(ctx)
+				return r, then, err
+			}, nil
+		},
+	}
+	setLane(e, lane)
+	m.add(e)
+}
+
+func setLane[P any](e *entry, lane Lane[P]) {
 	if lane != nil {
 		e.key = func(p any) string { return lane(p.(*P)) }
 	}
-	m.add(e)
 }
 
 // HandleInline registers a handler that runs on the dispatcher: it is done,
@@ -131,9 +165,9 @@ func requestEntry[P, R any](method string, h func(context.Context, *P) (R, Then,
 	return &entry{
 		method: method,
 		fresh:  func() any { return new(P) },
-		run: func(ctx context.Context, p any) (any, Then, error) {
+		run: func(ctx context.Context, p any) (any, Then, rest, error) {
 			r, then, err := h(ctx, p.(*P))
-			return r, then, err
+			return r, then, nil, err
 		},
 	}
 }

@@ -174,7 +174,9 @@ func (f *fold) finished(ev *backend.Event) {
 	}
 	f.u.rememberAs(withoutID(ev.Item), ev.Item)
 	if c, ok := it.call(); ok {
-		f.u.calls = append(f.u.calls, c)
+		source := c.ID
+		c.ID = f.u.itemID(source)
+		f.u.calls = append(f.u.calls, waitingCall{c, source})
 		return
 	}
 	if f.u.keeps(&it) {

@@ -165,25 +165,26 @@ func firstWords(items []jsontext.Value) string {
 }
 
 // unanswered are outputs for the calls that have none, because the server was
-// killed: the backend refuses a conversation with such a call.
+// killed: the backend refuses a conversation with such a call. Of calls with one
+// id, the first ones are those that were answered.
 func unanswered(items []jsontext.Value) []jsontext.Value {
-	var calls []tools.Call
-	answered := map[string]bool{}
+	var calls []waitingCall
+	answers := map[string]int{}
 	for _, raw := range items {
 		kind, id := callOf(raw)
 		switch {
 		case id == "":
 		case strings.HasSuffix(kind, "_output"):
-			answered[id] = true
+			answers[id]++
 		case kind == itemCustom:
-			calls = append(calls, tools.Call{ID: id, Kind: tools.CallCustom})
+			calls = append(calls, waitingCall{tools.Call{Kind: tools.CallCustom}, id})
 		case kind == itemFunction || kind == itemLocalShell:
-			calls = append(calls, tools.Call{ID: id})
+			calls = append(calls, waitingCall{source: id})
 		}
 	}
 	var out []jsontext.Value
 	for _, c := range calls {
-		if !answered[c.ID] {
+		if answers[c.source]--; answers[c.source] < 0 {
 			out = append(out, outputItem(c, tools.Output{Text: "The call was aborted because the server ended before it was done. It may have been carried out in part."}))
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -34,6 +35,8 @@ type process struct {
 	Cwd string
 	// Transport carries requests to the backend; nil means the network.
 	Transport http.RoundTripper
+	// Listen opens the port of a browser login; nil means net.Listen.
+	Listen func(network, address string) (net.Listener, error)
 	// Signals deliver the wish to end: the first ends the server in good order,
 	// the second at once.
 	Signals <-chan os.Signal

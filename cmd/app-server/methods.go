@@ -27,12 +27,13 @@ func (s *server) methods() *rpc.Mux {
 	rpc.HandleInline(m, protocol.MethodInitialize, s.parent.initialize)
 	rpc.HandleNotification(m, protocol.MethodInitialized, func(context.Context, *protocol.NoParams) {})
 
-	rpc.HandleThen(m, protocol.MethodAccountLoginStart, rpc.Fixed[protocol.LoginAccountParams](laneAccount), s.accounts.Login)
-	rpc.Handle(m, protocol.MethodAccountLoginCancel, rpc.Fixed[protocol.CancelLoginAccountParams](laneAccount), s.accounts.CancelLogin)
+	rpc.HandleSlow(m, protocol.MethodAccountLoginStart, rpc.Fixed[protocol.LoginAccountParams](laneAccount), s.accounts.Login)
+	rpc.HandleThen(m, protocol.MethodAccountLoginCancel, rpc.Fixed[protocol.CancelLoginAccountParams](laneAccount), s.accounts.CancelLogin)
 	rpc.HandleThen(m, protocol.MethodAccountLogout, rpc.Fixed[protocol.NoParams](laneAccount), s.accounts.Logout)
-	rpc.Handle(m, protocol.MethodAccountRead, rpc.Fixed[protocol.GetAccountParams](laneAccount), s.accounts.Read)
-	rpc.Handle(m, protocol.MethodGetAuthStatus, rpc.Fixed[protocol.GetAuthStatusParams](laneAccount), s.accounts.AuthStatus)
+	rpc.HandleSlow(m, protocol.MethodAccountRead, rpc.Fixed[protocol.GetAccountParams](laneAccount), s.accounts.Read)
+	rpc.HandleSlow(m, protocol.MethodGetAuthStatus, rpc.Fixed[protocol.GetAuthStatusParams](laneAccount), s.accounts.AuthStatus)
 	rpc.Handle(m, protocol.MethodAccountRateLimitsRead, nil, s.rateLimits)
+	rpc.Handle(m, protocol.MethodAccountSendAddCreditsNudgeEmail, nil, s.nudge)
 
 	rpc.Handle(m, protocol.MethodModelList, rpc.Fixed[protocol.ModelListParams](laneConfig), s.models)
 	rpc.Handle(m, protocol.MethodConfigRead, rpc.Fixed[protocol.ConfigReadParams](laneConfig), s.settings.Read)
@@ -104,10 +105,24 @@ func (s *server) rateLimits(ctx context.Context, _ *protocol.NoParams) (protocol
 	if err != nil {
 		return protocol.GetAccountRateLimitsResponse{}, err
 	}
-	snapshot := session.RateLimitSnapshot(limits)
-	response := protocol.GetAccountRateLimitsResponse{RateLimits: snapshot}
-	if snapshot.LimitID != nil {
-		response.RateLimitsByLimitID = map[string]protocol.RateLimitSnapshot{*snapshot.LimitID: snapshot}
+	r := protocol.GetAccountRateLimitsResponse{RateLimits: session.RateLimitSnapshot(limits), RateLimitsByLimitID: map[string]protocol.RateLimitSnapshot{}}
+	byID := func(snapshot protocol.RateLimitSnapshot) {
+		if snapshot.LimitID != nil {
+			r.RateLimitsByLimitID[*snapshot.LimitID] = snapshot
+		}
 	}
-	return response, nil
+	for i := range limits.Additional {
+		byID(session.RateLimitSnapshot(&limits.Additional[i]))
+	}
+	byID(r.RateLimits)
+	return r, nil
+}
+
+// nudge has the backend write to whoever can buy credits.
+func (s *server) nudge(ctx context.Context, p *protocol.SendAddCreditsNudgeEmailParams) (protocol.SendAddCreditsNudgeEmailResponse, error) {
+	if who := s.accounts.Snapshot(); who == nil || !who.ChatGPT() {
+		return protocol.SendAddCreditsNudgeEmailResponse{}, protocol.Invalid(protocol.ReasonNotSignedIn, "Asking for credits needs a ChatGPT sign-in")
+	}
+	status, err := s.backend.NudgeCredits(ctx, s.cfg.ChatGPTBaseURL, string(p.CreditType))
+	return protocol.SendAddCreditsNudgeEmailResponse{Status: protocol.AddCreditsNudgeEmailStatus(status)}, err
 }

@@ -31,6 +31,7 @@ const (
 	childSlack      = 3 * time.Second
 	childQuiet      = 250 * time.Millisecond
 	childLimit      = 2 * time.Minute // for one story
+	processLimit    = time.Hour       // of fake time
 )
 
 // TestMain lets the test's program serve as the sandbox's child too, as main
@@ -115,7 +116,11 @@ func runAsChild(t *testing.T, story *fake.Story, server string) {
 // play runs a story and writes its file anew where expectations changed.
 func play(t *testing.T, story *fake.Story, mode fake.Mode, o fake.RunOptions) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), childLimit)
+	limit := childLimit
+	if mode.Memory {
+		limit = processLimit
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	told := newToldTurns()
 	o.Line = told.line
@@ -151,7 +156,7 @@ func startInProcess(l fake.Launch, transport http.RoundTripper) (*fake.Process, 
 		code := run(ctx, process{
 			Args: append([]string{"--log-level", "debug"}, l.Args...), Stdin: stdinReader, Stdout: stdoutWriter,
 			Stderr: stderr, Getenv: func(name string) string { return env[name] }, Environ: l.Env, Cwd: l.Dir,
-			Transport: transport, Signals: signals,
+			Transport: transport, Listen: l.Listen, Signals: signals,
 		})
 		// What the kernel does to the pipes of a process that has ended.
 		_ = stdinReader.Close()

@@ -50,7 +50,6 @@ var notServed = map[string]bool{
 	protocol.MethodMcpServerResourceRead:             true,
 	protocol.MethodMcpServerToolCall:                 true,
 	protocol.MethodWindowsSandboxSetupStart:          true,
-	protocol.MethodAccountSendAddCreditsNudgeEmail:   true,
 	protocol.MethodFeedbackUpload:                    true,
 	protocol.MethodCommandExec:                       true,
 	protocol.MethodCommandExecWrite:                  true,

@@ -11,6 +11,7 @@ import (
 	"app-server/account"
 	"app-server/internal/backend"
 	"app-server/internal/config"
+	"app-server/internal/oauth"
 	commands "app-server/internal/process"
 	"app-server/internal/process/shell"
 	"app-server/internal/rollout"
@@ -39,7 +40,7 @@ type server struct {
 }
 
 // newServer builds the parts and joins them. It makes no request and reads
-// nothing but the configuration and auth.json.
+// nothing but the configuration and the stored sign-in.
 func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 	home, err := config.Home(p.Getenv, p.Cwd)
 	if err != nil {
@@ -56,11 +57,20 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 		Home: home, UserHome: config.UserHome(p.Getenv), Cwd: p.Cwd,
 		Disabled: func() []string { return settings.Current().DisabledSkills() },
 	})
+	transport := p.Transport
+	if transport == nil {
+		transport = backend.LazyTransport(p.Getenv)
+	}
 	s.accounts = account.NewManager(account.Options{
 		Home: home, Policy: s.policy(), Ask: s.parent, Notify: s.parent, Log: log.Named("account"),
+		Keyring: oauth.SystemKeyring(p.Getenv),
+		Provider: oauth.New(oauth.Options{
+			Endpoints: oauth.EndpointsFromEnv(p.Getenv), Transport: transport, Listen: p.Listen,
+			Identity: s.parent.providerIdentity, Log: log.Named("oauth"),
+		}),
 	})
 	s.backend = backend.New(backend.Options{
-		Transport: p.Transport, Credentials: credentials{s.accounts}, Identity: s.parent.identity,
+		Transport: transport, Credentials: credentials{s.accounts}, Identity: s.parent.identity,
 		Getenv: p.Getenv, Log: log.Named("backend"),
 	})
 	s.threads = session.NewManager(session.Options{
@@ -120,9 +130,12 @@ func (s *server) policy() account.Policy {
 // where account and backend meet.
 type credentials struct{ accounts *account.Manager }
 
-// Token returns the token in force.
-func (c credentials) Token(context.Context) (backend.Token, error) {
-	if s := c.accounts.Snapshot(); s != nil {
+// Token returns the token in force, refreshed where it is about to expire.
+func (c credentials) Token(ctx context.Context) (backend.Token, error) {
+	switch s, err := c.accounts.Current(ctx); {
+	case err != nil:
+		return backend.Token{}, err
+	case s != nil:
 		return tokenOf(s), nil
 	}
 	return backend.Token{}, backend.ErrNotSignedIn
@@ -140,8 +153,15 @@ func (c credentials) Refresh(ctx context.Context, used backend.Token) (backend.T
 func tokenOf(s *account.Snapshot) backend.Token {
 	return backend.Token{
 		Bearer: s.Token, AccountID: s.AccountID, ChatGPT: s.ChatGPT(),
-		Recoverable: s.Recoverable(), Generation: s.Generation,
+		Recoverable: s.Recoverable(), Found: s.Found, Generation: s.Generation,
 	}
+}
+
+// providerIdentity is how the server names itself to the sign-in provider: as its
+// parent, as towards the backend.
+func (p *parent) providerIdentity() oauth.Identity {
+	who := p.identity()
+	return oauth.Identity{Originator: who.Originator, UserAgent: who.UserAgent}
 }
 
 // RefreshExternal asks the parent for new tokens, as account wants it done.

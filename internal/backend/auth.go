@@ -31,6 +31,9 @@ type Token struct {
 	ChatGPT bool
 	// Recoverable is whether a 401 may be answered with Refresh.
 	Recoverable bool
+	// Found is whether Refresh came upon this token and did not fetch it: a 401 to
+	// it may then be answered with Refresh once more.
+	Found bool
 	// Generation is of use to Credentials only: it tells logins apart.
 	Generation uint64
 }
@@ -95,7 +98,8 @@ func checkBearer(s protocol.Secret) *Error {
 }
 
 // authorized sends one request under the 401 rule: a 401 is answered with one
-// refresh and one repeat of the same bytes, and a second 401 is final. Turns
+// refresh and one repeat of the same bytes, and a second 401 is final. A refresh
+// that only came upon another token does not count, once. Turns
 // and usage share it. refreshed belongs to the exchange and outlives the silent
 // repeats, so that an exchange refreshes once and no more.
 func (c *Client) authorized(ctx context.Context, k *call, refreshed *bool) (*answer, *Error) {
@@ -103,7 +107,7 @@ func (c *Client) authorized(ctx context.Context, k *call, refreshed *bool) (*ans
 	if fail != nil {
 		return nil, fail
 	}
-	for {
+	for found := false; ; {
 		a, fail := c.send(ctx, k, cred)
 		if fail != nil {
 			return nil, fail
@@ -115,7 +119,6 @@ func (c *Client) authorized(ctx context.Context, k *call, refreshed *bool) (*ans
 			return nil, c.refused(ctx, k, a, cred)
 		}
 		a.discard()
-		*refreshed = true
 		c.log.Debug("backend answered 401, asking for a new token")
 		token, err := c.credentials.Refresh(ctx, cred.token)
 		if err != nil {
@@ -128,6 +131,8 @@ func (c *Client) authorized(ctx context.Context, k *call, refreshed *bool) (*ans
 			c.log.Debug("no new token came")
 			return nil, &Error{Kind: KindUnauthorized, Status: http.StatusUnauthorized, Message: "The sign-in could not be refreshed: " + reason, Err: err}
 		}
+		*refreshed = found || !token.Found
+		found = true
 		if fail := checkBearer(token.Bearer); fail != nil {
 			return nil, fail
 		}

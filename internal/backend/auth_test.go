@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
@@ -234,5 +235,50 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	if n := fresh.Load(); n > turns+turns/8 { // a connection may come back a moment too late
 		t.Errorf("%d connections for twice %d turns", n, turns)
+	}
+}
+
+// A token that was only come upon may be as old as the one before: a 401 to it
+// is worth one more refresh, and no third.
+func TestFoundTokenIsWorthAnother(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		found int // how many refreshes only come upon something
+		asked int
+		good  bool
+	}{{"fetched", 0, 1, false}, {"found, then fetched", 1, 2, true}, {"found for ever", 99, 2, false}} {
+		s := gate(t, "token-fetched-2")
+		l := signedInAs(firstToken)
+		n := 0
+		l.refresh = func(ctx context.Context, used Token) (Token, error) {
+			n++
+			next, err := newToken(fmt.Sprintf("token-fetched-%d", n))(ctx, used)
+			next.Found = n <= c.found
+			if next.Found {
+				next.Bearer = protocol.NewSecret("token-found")
+			}
+			return next, err
+		}
+		r := s.request()
+		_, fail := collect(t, client(t, Options{Credentials: l}), t.Context(), r)
+		if l.asked != c.asked || (fail == nil) != c.good || len(s.requests()) != c.asked+1 {
+			t.Errorf("%s: %v, %d refreshes, %d requests", c.name, fail, l.asked, len(s.requests()))
+		}
+	}
+}
+
+func TestNudgeCredits(t *testing.T) {
+	for status, want := range map[int]NudgeStatus{200: NudgeSent, 202: NudgeSent, 429: NudgeCooldown, 403: "", 500: ""} {
+		s := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+		got, err := client(t, Options{Credentials: signedInAs(firstToken)}).NudgeCredits(t.Context(), s.URL, "credits")
+		if got != want || (err == nil) != (want != "") || len(s.requests()) != 1 {
+			t.Errorf("%d: %q, %v, %d requests", status, got, err, len(s.requests()))
+		}
+	}
+	s := serve(t, func(int, http.ResponseWriter, *http.Request) {})
+	key := signedInAs("sk-a-key")
+	key.token.ChatGPT = false
+	if _, err := client(t, Options{Credentials: key}).NudgeCredits(t.Context(), s.URL, "credits"); err == nil || len(s.requests()) != 0 {
+		t.Errorf("%v, %d requests", err, len(s.requests()))
 	}
 }

@@ -100,6 +100,12 @@ type lazyTransport struct {
 	made *http.Transport
 }
 
+// LazyTransport is one of [NewTransport] that is made at its first request, for
+// other clients that go the same way as the backend's.
+func LazyTransport(getenv func(string) string) http.RoundTripper {
+	return &lazyTransport{getenv: getenv}
+}
+
 func (l *lazyTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	t, err := l.transport()
 	if err != nil {

@@ -61,6 +61,10 @@ func (r *Request) JSON() any {
 // reply whose conditions hold. Without one, a turn's request gets status 500
 // and any other 404. It is safe for concurrent use.
 type Backend struct {
+	// Provider answers what no reply of the script does, where it is one of its
+	// requests; nil for none. It is set before the backend listens.
+	Provider *Provider
+
 	closed   chan struct{}  // ends held requests
 	handlers sync.WaitGroup // requests being served
 
@@ -184,6 +188,9 @@ func (b *Backend) take(r *Request) *Reply {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	found := b.find(r)
+	if found == nil && b.Provider != nil {
+		found = b.Provider.reply(r)
+	}
 	r.Scripted = found != nil
 	if found == nil {
 		missing := Status(http.StatusNotFound, `{"detail":"not found"}`)
@@ -392,6 +399,8 @@ type Endpoint struct {
 	URL string
 	// Transport reaches it. It serves that one host and refuses every other.
 	Transport *http.Transport
+	// Listen opens a port where Transport gets to; nil means net.Listen.
+	Listen func(network, address string) (net.Listener, error)
 
 	server *http.Server
 	served chan struct{}
@@ -407,16 +416,20 @@ func (b *Backend) ListenLoopback() (*Endpoint, error) {
 }
 
 // ListenMemory serves b without any socket, so that it works inside a synctest
-// bubble. Only requests through the endpoint's Transport get there.
+// bubble. Only requests through the endpoint's Transport get there; ports that
+// the server opens through the endpoint's Listen are reached by it, too.
 func (b *Backend) ListenMemory() *Endpoint {
-	l := newMemoryListener()
+	l, ports := newMemoryListener(memoryHost), &memoryPorts{}
 	t := &http.Transport{DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
-		if host, _, _ := net.SplitHostPort(addr); host != memoryHost {
-			return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: memoryAddr(addr), Err: errRefused}
+		host, port, _ := net.SplitHostPort(addr)
+		if host == memoryHost {
+			return l.dial(ctx)
 		}
-		return l.dial(ctx)
+		return ports.dial(ctx, host, port)
 	}}
-	return b.serve(l, "http://"+memoryHost, t)
+	e := b.serve(l, "http://"+memoryHost, t)
+	e.Listen = ports.listen
+	return e
 }
 
 func (b *Backend) serve(l net.Listener, url string, t *http.Transport) *Endpoint {

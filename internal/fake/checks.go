@@ -22,7 +22,7 @@ const (
 // server has exited.
 func (r *runner) checkAll() error {
 	lines := r.out.all()
-	err := errors.Join(r.checkLines(lines), r.checkNever(lines), r.checkSecrets(lines), r.checkBackend())
+	err := errors.Join(r.checkLines(lines), r.checkNever(lines), r.checkSecrets(lines), r.checkPassing(), r.checkBackend())
 	if !r.story.Unchecked[checkTurns] {
 		err = errors.Join(err, r.checkTurns(lines))
 	}
@@ -176,9 +176,26 @@ func (r *runner) checkSecrets(lines []*outLine) error {
 	return nil
 }
 
+// checkPassing wants none of the secrets that came by at the provider on stderr
+// or in a file.
+func (r *runner) checkPassing() error {
+	if r.backend.Provider == nil {
+		return nil
+	}
+	for _, s := range r.backend.Provider.Secrets() {
+		if len(s) < minSecret {
+			continue
+		}
+		if place, err := r.findLeak(s); err != nil || place != "" {
+			return fmt.Errorf("a code, verifier or state stands in %s (%v)", place, err)
+		}
+	}
+	return nil
+}
+
 // findLeak searches stderr and all files below home and project.
 func (r *runner) findLeak(text string) (place string, err error) {
-	if strings.Contains(r.process.Stderr.String(), text) {
+	if strings.Contains(r.stderr(), text) {
 		return "stderr", nil
 	}
 	for _, root := range []string{r.home, r.project} {

@@ -72,6 +72,18 @@ func (r *runner) directive(ctx context.Context, i int, verb, rest string) error 
 		return r.fileLine(rest)
 	case "files":
 		return r.filesLine(rest)
+	case "browser":
+		return r.browserLine(rest)
+	case "callback", "callback&":
+		return r.callbackLine(verb, rest)
+	case "page":
+		return r.pageLine(rest)
+	case "occupy":
+		return r.occupyLine(rest)
+	case "provider":
+		return r.providerLine(rest)
+	case "write":
+		return r.writeLine(rest)
 	case "processes":
 		return r.processesLine(ctx, rest)
 	}
@@ -266,7 +278,7 @@ func (r *runner) stdoutLine(what string) error {
 }
 
 func (r *runner) stderrLine(rest string) error {
-	text := r.process.Stderr.String()
+	text := r.stderr()
 	if rest == "empty" {
 		if r.mode.Name == "child" && text != "" { // in process the log is at debug
 			return fmt.Errorf("stderr is not empty")

@@ -5,6 +5,7 @@
 //   - [Backend] is an http.Handler that answers from a list of [Reply] values
 //     and keeps every [Request]. It listens on loopback or in memory; in memory
 //     it works inside testing/synctest.
+//   - [Provider] is a sign-in provider whose codes and refresh tokens work once.
 //   - [Identity] builds unsigned tokens; [APIKeyAuth] and [ChatGPTAuth] build
 //     auth.json files in the reference's format.
 //   - [Parent] speaks the wire from the parent's side; [Spawn] starts a child.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"sync"
@@ -17,6 +18,8 @@ type Process struct {
 	Stdin  io.WriteCloser
 	Stdout io.ReadCloser
 	Stderr *Log
+	// PID is a child's number; 0 for a function in this process.
+	PID int
 	// Signal delivers a signal.
 	Signal func(os.Signal) error
 	// Kill ends it the hard way. Killing twice is harmless.
@@ -31,6 +34,9 @@ type Launch struct {
 	Args []string // without the executable
 	Env  []string // the whole environment, NAME=VALUE
 	Dir  string   // working folder
+	// Listen opens ports for a server in this process; nil means net.Listen. A
+	// child opens its own.
+	Listen func(network, address string) (net.Listener, error)
 }
 
 // StartChild starts a child process with three pipes. A goroutine of its own
@@ -62,7 +68,7 @@ func StartChild(l Launch) (*Process, error) {
 		_ = cmd.Wait() // the exit code says it all
 		exit <- cmd.ProcessState.ExitCode()
 	}()
-	return &Process{Stdin: in, Stdout: out, Stderr: stderr, Exit: exit,
+	return &Process{Stdin: in, Stdout: out, Stderr: stderr, Exit: exit, PID: cmd.Process.Pid,
 		Signal: cmd.Process.Signal,
 		Kill:   func() { _ = cmd.Process.Kill() },
 	}, nil

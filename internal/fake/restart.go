@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 )
 
 // restart ends the server, by the end of its input or with SIGKILL, checks what
@@ -43,10 +42,10 @@ func (r *runner) restart(how string) error {
 	default:
 		return errors.New("want restart, or restart killed")
 	}
-	r.out = &stdout{}
-	r.out.wake = sync.NewCond(&r.out.mu)
+	r.pastStderr += r.process.Stderr.String()
+	r.out = newStdout()
 	r.unread, r.sent, r.inputDone, r.exited = nil, nil, false, false
-	return r.start(r.transport)
+	return r.start()
 }
 
 // drain reads what the server wrote last and closes its pipes.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -52,8 +53,7 @@ type RunOptions struct {
 // where nothing changed.
 func Run(ctx context.Context, s *Story, m Mode, o RunOptions) (updated []byte, err error) {
 	r := &runner{story: s, mode: m, opts: o, vars: vars{}, rewritten: map[int]string{}, taken: map[int]bool{},
-		out: &stdout{}, transcript: &transcript{start: time.Now(), secrets: s.secrets}}
-	r.out.wake = sync.NewCond(&r.out.mu)
+		out: newStdout(), transcript: &transcript{start: time.Now(), secrets: s.secrets}}
 	if err := r.setUp(); err != nil {
 		return nil, err
 	}
@@ -86,7 +86,6 @@ type runner struct {
 	project    string
 	backend    *Backend
 	endpoint   *Endpoint
-	transport  http.RoundTripper // nil where the backend is on loopback
 	process    *Process
 	send       *sender
 	out        *stdout
@@ -101,6 +100,12 @@ type runner struct {
 	inputDone bool
 	exited    bool
 	rewritten map[int]string // new text by index in story.lines
+
+	visits     []*visit          // all journeys of the browser
+	page       *visit            // the one that page looks at
+	occupied   []net.Listener    // ports that the story took
+	pastStderr string            // of servers before a restart
+	transport  http.RoundTripper // to the backend in memory; nil on loopback
 }
 
 type never struct {
@@ -130,37 +135,59 @@ type stdout struct {
 	done   chan struct{}
 }
 
+func newStdout() *stdout {
+	o := &stdout{}
+	o.wake = sync.NewCond(&o.mu)
+	return o
+}
+
 func (r *runner) setUp() error {
 	r.home, r.project = filepath.Join(r.opts.Dir, "home"), filepath.Join(r.opts.Dir, "project")
 	for _, s := range r.story.secrets {
 		r.vars[s.name] = s.value
 	}
-	replies, err := r.fillText(r.story.replies)
-	if err != nil {
-		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
-	}
-	parsed, err := ParseReplies(replies, r.story.repliesL)
-	if err != nil {
-		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
-	}
-	r.backend = NewBackend(parsed...)
-	var transport http.RoundTripper
+	r.backend = NewBackend()
+	var err error
 	if r.mode.Memory {
 		r.endpoint = r.backend.ListenMemory()
-		transport = r.endpoint.Transport
+		r.transport = r.endpoint.Transport
 	} else if r.endpoint, err = r.backend.ListenLoopback(); err != nil {
 		return err
 	}
 	r.vars["backend"], r.vars["home"], r.vars["project"] = r.endpoint.URL, r.home, r.project
-	if err = r.writeFiles(); err == nil {
-		r.transport = transport
-		err = r.start(transport)
+	if r.story.provider != nil {
+		if r.backend.Provider, err = r.makeProvider(); err == nil {
+			r.backend.Provider.Root = r.endpoint.URL
+		}
+	}
+	if err == nil {
+		err = r.addReplies()
+	}
+	if err == nil {
+		err = r.writeFiles()
+	}
+	if err == nil {
+		err = r.start()
 	}
 	if err != nil {
 		r.endpoint.Close()
 		r.backend.Close()
 	}
 	return err
+}
+
+// addReplies tells the backend what it answers.
+func (r *runner) addReplies() error {
+	text, err := r.fillText(r.story.replies)
+	if err != nil {
+		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
+	}
+	replies, err := ParseReplies(text, r.story.repliesL)
+	if err != nil {
+		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
+	}
+	r.backend.Add(replies...)
+	return nil
 }
 
 // fillText puts variables into text that is no JSON.
@@ -194,9 +221,13 @@ func (r *runner) writeFiles() error {
 	return nil
 }
 
-func (r *runner) start(transport http.RoundTripper) error {
-	l := Launch{Dir: r.project, Env: []string{
+func (r *runner) start() error {
+	l := Launch{Dir: r.project, Listen: r.endpoint.Listen, Env: []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + r.opts.Dir, "CODEX_HOME=" + r.home,
+		// No story signs in, or refreshes, at the real provider.
+		"CODEX_APP_SERVER_LOGIN_ISSUER=" + r.endpoint.URL,
+		"CODEX_REFRESH_TOKEN_URL_OVERRIDE=" + r.endpoint.URL + pathToken,
+		"CODEX_REVOKE_TOKEN_URL_OVERRIDE=" + r.endpoint.URL + pathRevoke,
 		// A binary with the race detector would otherwise sleep a second at its end.
 		"GORACE=atexit_sleep_ms=0"}}
 	for _, e := range r.story.env {
@@ -213,7 +244,7 @@ func (r *runner) start(transport http.RoundTripper) error {
 		}
 		l.Args = append(l.Args, text)
 	}
-	p, err := r.mode.Start(l, transport)
+	p, err := r.mode.Start(l, r.transport)
 	if err != nil {
 		return err
 	}
@@ -430,6 +461,12 @@ func (r *runner) stop() error {
 		_ = r.process.Stdout.Close()
 	}
 	r.drain()
+	for _, l := range r.occupied {
+		_ = l.Close()
+	}
+	for _, v := range r.visits {
+		<-v.done
+	}
 	r.endpoint.Close()
 	r.backend.Close()
 	return err
@@ -438,8 +475,11 @@ func (r *runner) stop() error {
 // explain adds the conversation and stderr to an error.
 func (r *runner) explain(err error) error {
 	return fmt.Errorf("%s\n--- conversation (%s) ---\n%s--- stderr ---\n%s", r.transcript.hide(err.Error()), r.mode.Name,
-		r.transcript.render(r.backend.Requests()), lastLines(r.transcript.hide(r.process.Stderr.String())))
+		r.transcript.render(r.backend.Requests()), lastLines(r.transcript.hide(r.stderr())))
 }
+
+// stderr is all that the servers of the story wrote there.
+func (r *runner) stderr() string { return r.pastStderr + r.process.Stderr.String() }
 
 // shownStderr is how much of stderr a failure shows, from its end, in bytes.
 const shownStderr = 4000

@@ -25,7 +25,8 @@ type Story struct {
 	env      []string
 	args     []string
 	replies  string
-	repliesL int // line number of the first line of replies
+	provider []string // lines of the provider section; nil for none
+	repliesL int      // line number of the first line of replies
 	lines    []storyLine
 	secrets  []secret
 	raw      []string // the file's lines, for -update
@@ -94,6 +95,8 @@ func ReadStory(path string) (*Story, error) {
 			s.args = nonEmptyLines(text)
 		case f.Name == "backend":
 			s.replies, s.repliesL = text, s.sectionLine(f.Name)
+		case f.Name == "provider":
+			s.provider = append(nonEmptyLines(text), "ready")
 		case f.Name == "script":
 			err = s.script(path, text, s.sectionLine(f.Name))
 		default:

@@ -40,7 +40,37 @@ func TestCountedFile(t *testing.T) {
 	if diff := cmp.Diff(asJSON(t, want), asJSON(t, turns[len(turns)-2])); diff != "" {
 		t.Error(diff)
 	}
-	data, err := os.ReadFile(l.files[0])
+	completed := countedItems(t, l.files[0])
+	// All but four of the first turn's items, a plan twice, and the other turn's.
+	if want := len(want.Items) - 4 + 1 + 2; completed != want {
+		t.Errorf("%d item_completed lines, want %d", completed, want)
+	}
+
+	// A copy of it counts too.
+	fork := newMeta(t)
+	w, err := s.Fork(t.Context(), l, -1, fork)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeFast(t, w)
+	if diff := cmp.Diff(asJSON(t, turns), asJSON(t, allTurns(t, readBack(t, s, fork.ID)))); diff != "" {
+		t.Error(diff)
+	}
+	if w, l, err = s.Continue(t.Context(), fork.ID); err != nil {
+		t.Fatal(err)
+	}
+	put(t, w, records...)
+	closeFast(t, w)
+	if n := countedItems(t, l.files[0]); n != completed+2 {
+		t.Errorf("%d item_completed lines in the copy, want %d", n, completed+2)
+	}
+}
+
+// countedItems checks the numbers of all lines, and counts the items that this
+// program has added.
+func countedItems(t *testing.T, path string) int {
+	t.Helper()
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,23 +85,5 @@ func TestCountedFile(t *testing.T) {
 			completed++
 		}
 	}
-	// All but four of the first turn's items, a plan twice, and the other turn's.
-	if want := len(want.Items) - 4 + 1 + 2; completed != want {
-		t.Errorf("%d item_completed lines, want %d", completed, want)
-	}
-
-	// A copy of it is a file as we make them.
-	fork := newMeta(t)
-	w, err := s.Fork(t.Context(), l, -1, fork)
-	if err != nil {
-		t.Fatal(err)
-	}
-	closeFast(t, w)
-	if diff := cmp.Diff(asJSON(t, turns), asJSON(t, allTurns(t, readBack(t, s, fork.ID)))); diff != "" {
-		t.Error(diff)
-	}
-	if w, l, err = s.Continue(t.Context(), fork.ID); err != nil || l.nextOrdinal >= 0 {
-		t.Fatalf("copy: %v", err)
-	}
-	closeFast(t, w)
+	return completed
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 )
 
@@ -55,6 +56,9 @@ func (g *guard) release() {
 		return
 	}
 	defer g.coordinate()()
+	if runtime.GOOS == "windows" { // removes no open file
+		g.file.Close()
+	}
 	_ = os.Remove(g.file.Name()) // while it is held: nobody else can have it
 	g.file.Close()
 }

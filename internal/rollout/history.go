@@ -60,6 +60,9 @@ func compact(items []jsontext.Value, payload jsontext.Value) []jsontext.Value {
 		}
 		return c.Replacement
 	}
+	if c.Message == "" {
+		return items
+	}
 	out := []jsontext.Value{}
 	for _, it := range items {
 		if memberText(it, "type") == "message" && memberText(it, "role") == "user" {

@@ -73,10 +73,10 @@ type index struct {
 
 	// mu makes lists wait for each other, also while files are read: two of them
 	// would read the same.
-	mu     sync.Mutex
-	loaded bool
-	heads  map[string]*head // by relative path; a head is not changed once it is here
-	unsent int              // heads read since the index was saved
+	mu      sync.Mutex
+	loaded  bool
+	heads   map[string]*head // by relative path; a head is not changed once it is here
+	unsaved int              // heads read since the index was saved
 }
 
 // refresh returns the heads of all active or all archived files as they are now.
@@ -124,8 +124,8 @@ func (x *index) refresh(ctx context.Context, s *Store, archived bool) ([]*head, 
 		x.heads[h.Path] = h
 	}
 	x.forget(seen, archived)
-	if x.unsent += len(stale); x.unsent >= saveAfter {
-		x.unsent = 0
+	if x.unsaved += len(stale); x.unsaved >= saveAfter {
+		x.unsaved = 0
 		_ = x.save() // without it the next process reads more
 	}
 	return merge(out), nil

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -65,6 +66,7 @@ func (r *Record) appendTo(b *bytes.Buffer, threadID string, now time.Time, ordin
 		if l.counted && *ordinal < 0 {
 			continue
 		}
+		start := b.Len()
 		b.WriteString(`{"timestamp":"`)
 		b.WriteString(now.UTC().Format(timeLayout))
 		b.WriteByte('"')
@@ -89,8 +91,29 @@ func (r *Record) appendTo(b *bytes.Buffer, threadID string, now time.Time, ordin
 				return err
 			}
 		}
-		b.WriteString("}\n")
+		b.WriteByte('}')
+		if err := mendText(b, start); err != nil {
+			return err
+		}
+		b.WriteByte('\n')
 	}
+	return nil
+}
+
+// mendText makes a line from start on readable for strict readers, as the
+// reference is one: bytes that are no UTF-8, and halves of surrogate pairs,
+// become U+FFFD. Such a line would be lost to it, or the whole file.
+func mendText(b *bytes.Buffer, start int) error {
+	text := b.Bytes()[start:]
+	if utf8.Valid(text) && !bytes.Contains(text, []byte(`\ud`)) && !bytes.Contains(text, []byte(`\uD`)) {
+		return nil
+	}
+	v := jsontext.Value(text).Clone()
+	if err := v.Format(lenient); err != nil {
+		return err
+	}
+	b.Truncate(start)
+	b.Write(v)
 	return nil
 }
 

@@ -292,7 +292,7 @@ func TestFork(t *testing.T) {
 		put(t, w, records...)
 		turns = append(turns, turn)
 	}
-	put(t, w, RolledBack(1))
+	put(t, w, RolledBack(1), Named("the original"))
 	_, open := turnOf(9)
 	put(t, w, open[:4]...) // a turn that runs
 	log := readBack(t, s, m.ID)
@@ -306,7 +306,7 @@ func TestFork(t *testing.T) {
 	put(t, f, records...)
 	f.Close()
 	l := readBack(t, s, fork.ID)
-	if l.Meta.ForkedFrom != m.ID || l.Meta.ID != fork.ID {
+	if l.Meta.ForkedFrom != m.ID || l.Meta.ID != fork.ID || l.Name != nil {
 		t.Errorf("meta %+v", l.Meta)
 	}
 	got := allTurns(t, l)
@@ -368,5 +368,32 @@ func TestNamesAndGit(t *testing.T) {
 		if diff := cmp.Diff(&git, s.Git(a)); diff != "" {
 			t.Error(diff)
 		}
+	}
+}
+
+// TestNameGoesToTheFile names a thread that nobody has, and one that is loaded.
+func TestNameGoesToTheFile(t *testing.T) {
+	s := New(t.TempDir())
+	m := stored(t, s, nil)
+	if err := s.SetName(m.ID, "one"); err != nil {
+		t.Fatal(err)
+	}
+	l := readBack(t, s, m.ID)
+	if l.Name == nil || *l.Name != "one" || l.Unreadable > 0 || l.Len() != 1 {
+		t.Errorf("%+v", l)
+	}
+	w, _, err := s.Continue(t.Context(), m.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetName(m.ID, "two"); err != nil {
+		t.Fatal(err)
+	}
+	closeFast(t, w)
+	if l := readBack(t, s, m.ID); *l.Name != "one" {
+		t.Errorf("written beside the writer: %s", *l.Name)
+	}
+	if n := s.Name(m.ID); *n != "two" {
+		t.Errorf("name %s", *n)
 	}
 }

@@ -17,6 +17,9 @@ type Log struct {
 	// whether there was any.
 	Preview string
 	Spoken  bool
+	// Name is the last name that the file tells, or nil. What [Store.Name] says
+	// comes before it.
+	Name *string
 	// Updated is when the file was written last.
 	Updated time.Time
 	// Settings are those of the last turn; nil where there are none, or where

@@ -48,6 +48,8 @@ type sessionMeta struct {
 	Instructions *instructions  `json:"base_instructions,omitzero"`
 	DynamicTools jsontext.Value `json:"dynamic_tools,omitzero"`
 	Git          *gitMeta       `json:"git,omitzero"`
+	// Mode is "paginated" in files that count their lines.
+	Mode string `json:"history_mode,omitzero"`
 	// Base is what the lines of the file go on from, where they are not all.
 	Base *historyBase `json:"history_base,omitzero"`
 }

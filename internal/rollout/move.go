@@ -1,12 +1,15 @@
 package rollout
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -59,6 +62,9 @@ func (s *Store) move(id string, archive bool) (string, error) {
 		}
 		return nil
 	})
+	if runtime.GOOS == "windows" {
+		f.Close() // an open file cannot be moved there; the guard is still held
+	}
 	var to string
 	for _, path := range append(paths, p.Path) {
 		if err == nil {
@@ -109,11 +115,15 @@ func (s *Store) dayDir(name string) (string, error) {
 }
 
 // Fork makes a new thread that begins with a copy of another: of its first
-// turns, or of all with turns < 0. What was rolled back is not copied. The file
-// is written at once. m tells of the new thread; its ForkedFrom is set here.
+// turns, or of all with turns < 0. What was rolled back is not copied, nor is the
+// name. The file is written at once. m tells of the new thread; its ForkedFrom is set here.
 func (s *Store) Fork(ctx context.Context, from *Log, turns int, m Meta) (*Writer, error) {
 	m.ForkedFrom = from.Meta.ID
-	w, err := s.Create(m)
+	first := int64(-1)
+	if from.nextOrdinal >= 0 {
+		first = 0 // a copy of a file that counts its lines does so too
+	}
+	w, err := s.create(m, first)
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +139,19 @@ func (w *Writer) copy(ctx context.Context, from *Log, turns int) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	const batch = 1 << 20
-	err := walk(ctx, from.files, from.live(turns), func(sc *scanner, _ *parsed) error {
-		w.backlog.Write(sc.data)
+	err := walk(ctx, from.files, from.live(turns), func(sc *scanner, l *parsed) error {
+		if l.kind == lineEvent && memberText(l.payload, "type") == "thread_name_updated" {
+			return nil // the reference would take the name for the copy's
+		}
+		data := sc.data
+		if w.ordinal >= 0 {
+			if l.kind == lineMeta {
+				return nil // what counts its lines has one first line
+			}
+			data = renumber(data, w.ordinal)
+			w.ordinal++
+		}
+		w.backlog.Write(data)
 		w.backlog.WriteByte('\n')
 		if w.backlog.Len() < batch {
 			return nil
@@ -141,6 +162,23 @@ func (w *Writer) copy(ctx context.Context, from *Log, turns int) error {
 		return err
 	}
 	return w.write()
+}
+
+// renumber is a line under another number. Lines that count have theirs near
+// their beginning, before all that could look alike.
+func renumber(line []byte, ordinal int64) []byte {
+	const name = `"ordinal":`
+	at := bytes.Index(line, []byte(name))
+	if at < 0 || at > 100 {
+		return line
+	}
+	at += len(name)
+	end := at
+	for end < len(line) && line[end] >= '0' && line[end] <= '9' {
+		end++
+	}
+	out := strconv.AppendInt(bytes.Clone(line[:at]), ordinal, 10)
+	return append(out, line[end:]...)
 }
 
 // discard closes a writer whose thread shall not be.

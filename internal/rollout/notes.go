@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -103,11 +104,8 @@ func (n *notes) add(v note) error {
 	}
 	defer f.Close()
 	data := b.Bytes()
-	if size, err := f.Seek(0, io.SeekEnd); err == nil && size > 0 {
-		last := make([]byte, 1)
-		if _, err := f.ReadAt(last, size-1); err == nil && last[0] != '\n' {
-			data = append([]byte{'\n'}, data...)
-		}
+	if !endsLine(f) {
+		data = append([]byte{'\n'}, data...)
 	}
 	if _, err := f.Write(data); err != nil {
 		return err
@@ -116,12 +114,60 @@ func (n *notes) add(v note) error {
 }
 
 // SetName names a thread, where the reference looks for names. The name is
-// taken as it is.
+// taken as it is. Where no writer has the thread's file, that is told the name
+// too: a reference 0.125.0 that knows the thread by another name believes only
+// that. Who has the writer appends [Named].
 func (s *Store) SetName(id, name string) error {
 	if err := s.names.add(note{ID: id, Name: &name}); err != nil {
 		return fmt.Errorf("rollout: name: %w", err)
 	}
+	s.nameInFile(id, name)
 	return nil
+}
+
+// nameInFile appends a name to the file of a thread that nobody has. What stands
+// in the way only leaves the reference with the old name.
+func (s *Store) nameInFile(id, name string) {
+	p, err := s.Find(id)
+	if err != nil || strings.HasSuffix(p.Path, packedSuffix) {
+		return
+	}
+	f, err := openLocked(p.Path)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	g, err := takeGuard(s.home, id)
+	if err != nil {
+		return
+	}
+	defer g.release()
+	sc := newScanner(io.NewSectionReader(f, 0, 1<<62), 0)
+	if sc.next() != nil {
+		return
+	}
+	if first, ok := sc.parse(); !ok || first.ordinal >= 0 {
+		return // no file of ours, or one that counts its lines
+	}
+	var b bytes.Buffer
+	if !endsLine(f) {
+		b.WriteByte('\n')
+	}
+	r, uncounted := Named(name), int64(-1)
+	if r.appendTo(&b, id, time.Now(), &uncounted) == nil {
+		_, _ = f.Write(b.Bytes())
+	}
+}
+
+// endsLine reports whether a file is empty or ends with a newline.
+func endsLine(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return err == nil
+	}
+	last := make([]byte, 1)
+	_, err = f.ReadAt(last, info.Size()-1)
+	return err == nil && last[0] == '\n'
 }
 
 // Name returns a thread's name, or nil.

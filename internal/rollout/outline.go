@@ -151,7 +151,7 @@ func (o *outliner) read(ctx context.Context, file int, src *source) error {
 			}
 		}
 		if !ok {
-			if len(sc.data) > 0 {
+			if sc.end-sc.off > 1 { // more than a newline
 				o.log.Unreadable++
 			}
 			continue
@@ -283,6 +283,10 @@ func (o *outliner) event(here span, prev int64, l *parsed) {
 		var e rolledBackEvent
 		if json.Unmarshal(l.payload, &e, lenient) == nil {
 			o.rollback(here, e.Turns)
+		}
+	case "thread_name_updated":
+		if name := memberText(l.payload, "thread_name"); memberText(l.payload, "thread_id") == o.log.Meta.ID {
+			o.log.Name = &name
 		}
 	case "token_count":
 		if member(l.payload, "info").Kind() == '{' {

@@ -51,7 +51,7 @@ type callFields struct {
 	Parsed       []snakeCommandAction   `json:"parsed_cmd"`
 	Source       string                 `json:"source"`
 	Output       string                 `json:"aggregated_output"`
-	ExitCode     *int64                 `json:"exit_code"`
+	ExitCode     *int                   `json:"exit_code"`
 	Duration     *millis                `json:"duration"`
 	Status       string                 `json:"status"`
 	Success      *bool                  `json:"success"`
@@ -91,13 +91,13 @@ func (b *turnBuilder) rebuild(e *event, id string) {
 	case "dynamic_tool_call_response":
 		b.add(e.dynamic(e.CallID))
 	case "view_image_tool_call":
-		b.add(&viewItem{protocol.ItemImageView, e.CallID, e.Path})
+		b.add(&protocol.ImageViewItem{Type: protocol.ItemImageView, ID: e.CallID, Path: e.Path})
 	case "context_compacted":
-		b.add(&plainItem{protocol.ItemContextCompaction, id})
+		b.add(protocol.NewContextCompaction(id))
 	case "entered_review_mode":
-		b.add(&reviewItem{protocol.ItemEnteredReview, id, e.Hint})
+		b.add(&protocol.ReviewModeItem{Type: protocol.ItemEnteredReview, ID: id, Review: e.Hint})
 	case "exited_review_mode":
-		b.add(&reviewItem{protocol.ItemExitedReview, id, e.Review.text()})
+		b.add(&protocol.ReviewModeItem{Type: protocol.ItemExitedReview, ID: id, Review: e.Review.text()})
 	case "item_completed":
 		b.item(e.Item)
 	}
@@ -156,7 +156,7 @@ func (b *turnBuilder) item(raw jsontext.Value) {
 	case "Reasoning":
 		b.add(protocol.NewReasoning(i.ID, nonNil(i.Summary), nonNil(i.RawContent)))
 	case "Plan":
-		b.add(&planText{protocol.ItemPlan, i.ID, i.Text})
+		b.add(&protocol.PlanItem{Type: protocol.ItemPlan, ID: i.ID, Text: i.Text})
 	case "WebSearch":
 		b.add(protocol.NewWebSearch(i.ID, i.Query, i.Action.wire()))
 	case "CommandExecution":
@@ -168,13 +168,13 @@ func (b *turnBuilder) item(raw jsontext.Value) {
 	case "DynamicToolCall":
 		b.add(i.dynamic(i.ID))
 	case "ImageView":
-		b.add(&viewItem{protocol.ItemImageView, i.ID, i.Path})
+		b.add(&protocol.ImageViewItem{Type: protocol.ItemImageView, ID: i.ID, Path: i.Path})
 	case "ContextCompaction":
-		b.add(&plainItem{protocol.ItemContextCompaction, i.ID})
+		b.add(protocol.NewContextCompaction(i.ID))
 	case "EnteredReviewMode":
-		b.add(&reviewItem{protocol.ItemEnteredReview, i.ID, i.Hint})
+		b.add(&protocol.ReviewModeItem{Type: protocol.ItemEnteredReview, ID: i.ID, Review: i.Hint})
 	case "ExitedReviewMode":
-		b.add(&reviewItem{protocol.ItemExitedReview, i.ID, i.Review.text()})
+		b.add(&protocol.ReviewModeItem{Type: protocol.ItemExitedReview, ID: i.ID, Review: i.Review.text()})
 	}
 }
 
@@ -271,38 +271,41 @@ func (a *snakeAction) wire() *protocol.WebSearchAction {
 	return w
 }
 
-func (c *callFields) command(id string) *commandItem {
-	it := &commandItem{
+func (c *callFields) command(id string) *protocol.CommandExecutionItem {
+	it := &protocol.CommandExecutionItem{
 		Type: protocol.ItemCommandExecution, ID: id, Command: joinCommand(c.Command), Cwd: plainPath(c.Cwd),
-		ProcessID: c.ProcessID, Source: camelCase(c.Source), Status: camelCase(c.Status), Actions: []commandAction{},
-		ExitCode: c.ExitCode, DurationMS: c.Duration.ms(),
+		ProcessID: c.ProcessID, Source: protocol.CommandSource(camelCase(c.Source)), Status: itemStatus(c.Status),
+		CommandActions: []protocol.CommandAction{}, ExitCode: c.ExitCode, DurationMS: c.Duration.ms(),
 	}
 	if c.Output != "" {
-		it.Output = &c.Output
+		it.AggregatedOutput = &c.Output
 	}
 	if it.Source == "" {
-		it.Source = "agent"
+		it.Source = protocol.CommandByAgent
 	}
 	if it.Status == "" {
-		it.Status = "completed"
+		it.Status = protocol.ItemDone
 		if c.ExitCode != nil && *c.ExitCode != 0 {
-			it.Status = "failed"
+			it.Status = protocol.ItemFailed
 		}
 	}
 	for _, a := range c.Parsed {
-		w := commandAction{Type: camelCase(a.Type), Command: a.Command}
+		w := protocol.CommandAction{Type: protocol.CommandActionType(camelCase(a.Type)), Command: a.Command}
 		switch w.Type {
-		case "read":
+		case protocol.ActionRead:
 			w.Name, w.Path = nullable(a.Name), nullable(a.Path)
-		case "listFiles":
+		case protocol.ActionListFiles:
 			w.Path = nullable(a.Path)
-		case "search":
+		case protocol.ActionSearch:
 			w.Query, w.Path = nullable(a.Query), nullable(a.Path)
 		}
-		it.Actions = append(it.Actions, w)
+		it.CommandActions = append(it.CommandActions, w)
 	}
 	return it
 }
+
+// itemStatus is a status of the files as the wire has it.
+func itemStatus(s string) protocol.ItemStatus { return protocol.ItemStatus(camelCase(s)) }
 
 // plainPath is a path that may be written as a file URL.
 func plainPath(p string) string {
@@ -316,20 +319,20 @@ func plainPath(p string) string {
 	return u.Path
 }
 
-func (c *callFields) fileChange(id string) *fileChangeItem {
-	it := &fileChangeItem{Type: protocol.ItemFileChange, ID: id, Changes: []fileUpdate{}, Status: camelCase(c.Status)}
+func (c *callFields) fileChange(id string) *protocol.FileChangeItem {
+	it := &protocol.FileChangeItem{Type: protocol.ItemFileChange, ID: id, Changes: []protocol.FileUpdateChange{}, Status: itemStatus(c.Status)}
 	if it.Status == "" {
-		it.Status = "failed"
+		it.Status = protocol.ItemFailed
 		if c.Success != nil && *c.Success {
-			it.Status = "completed"
+			it.Status = protocol.ItemDone
 		}
 	}
 	for path, s := range c.Changes {
-		u := fileUpdate{Path: plainPath(path), Kind: changeKind{Type: s.Type}}
+		u := protocol.FileUpdateChange{Path: plainPath(path), Kind: protocol.PatchKind{Type: protocol.PatchKindType(s.Type)}}
 		if s.Content != nil {
 			u.Diff = *s.Content
 		}
-		if s.Type == "update" {
+		if u.Kind.Type == protocol.PatchUpdate {
 			u.Kind.MovePath = nullable(s.MovePath.Value)
 			if s.Diff != nil {
 				u.Diff = *s.Diff
@@ -337,7 +340,7 @@ func (c *callFields) fileChange(id string) *fileChangeItem {
 		}
 		it.Changes = append(it.Changes, u)
 	}
-	slices.SortFunc(it.Changes, func(a, b fileUpdate) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(it.Changes, func(a, b protocol.FileUpdateChange) int { return strings.Compare(a.Path, b.Path) })
 	return it
 }
 
@@ -345,7 +348,7 @@ func (c *callFields) fileChange(id string) *fileChangeItem {
 // result in newer ones.
 func (c *callFields) mcp(id string, result jsontext.Value, failure *wireMessage) *mcpItem {
 	it := &mcpItem{
-		Type: protocol.ItemMCPToolCall, ID: id, Server: c.Server, Tool: c.Tool, Status: "completed",
+		Type: protocol.ItemMCPToolCall, ID: id, Server: c.Server, Tool: c.Tool, Status: protocol.ItemDone,
 		Arguments: orNull(c.Arguments), Error: failure, DurationMS: c.Duration.ms(),
 	}
 	if ok := member(result, "Ok"); ok != nil {
@@ -359,15 +362,15 @@ func (c *callFields) mcp(id string, result jsontext.Value, failure *wireMessage)
 			r.Content, r.Structured, r.Meta = orEmpty(r.Content), orNull(r.Structured), orNull(r.Meta)
 			it.Result = &r
 			if string(member(result, "isError")) == "true" {
-				it.Status = "failed"
+				it.Status = protocol.ItemFailed
 			}
 		}
 	}
 	if it.Error != nil {
-		it.Status = "failed"
+		it.Status = protocol.ItemFailed
 	}
 	if c.Status != "" {
-		it.Status = camelCase(c.Status)
+		it.Status = itemStatus(c.Status)
 	}
 	return it
 }
@@ -379,16 +382,20 @@ func orEmpty(v jsontext.Value) jsontext.Value {
 	return v
 }
 
-func (c *callFields) dynamic(id string) *dynamicItem {
-	it := &dynamicItem{
+func (c *callFields) dynamic(id string) *protocol.DynamicToolCallItem {
+	it := &protocol.DynamicToolCallItem{
 		Type: protocol.ItemDynamicToolCall, ID: id, Namespace: c.Namespace, Tool: c.Tool, Arguments: orNull(c.Arguments),
-		Status: "completed", ContentItems: orNull(c.ContentItems), Success: c.Success, DurationMS: c.Duration.ms(),
+		Status: protocol.ItemDone, Success: c.Success, DurationMS: c.Duration.ms(),
+	}
+	var content []protocol.DynamicToolContent
+	if optional(c.ContentItems, &content) {
+		it.ContentItems = protocol.Some(content)
 	}
 	switch {
 	case c.Status != "":
-		it.Status = camelCase(c.Status)
+		it.Status = itemStatus(c.Status)
 	case c.Success == nil || !*c.Success:
-		it.Status = "failed"
+		it.Status = protocol.ItemFailed
 	}
 	return it
 }

@@ -75,8 +75,8 @@ func RolledBack(turns int) Record {
 	return one(lineEvent, &rolledBackEvent{"thread_rolled_back", turns})
 }
 
-// Named says that the thread has a name. It only repeats what [Store.SetName]
-// keeps, as the reference does for loaded threads.
+// Named says that the thread has a name. It repeats what [Store.SetName] keeps,
+// for a thread whose writer one has.
 func Named(name string) Record {
 	return one(lineEvent, &namedEvent{Type: "thread_name_updated", Name: name})
 }

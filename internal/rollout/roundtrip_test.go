@@ -30,7 +30,7 @@ var everyKind = []string{
 	`{"type":"reasoning","id":"rs_2","summary":[],"content":[]}`,
 	`{"type":"agentMessage","id":"m_1","text":"hi \u2028 there","phase":null,"memoryCitation":{"entries":[{"lineEnd":2,"lineStart":1,"note":"n","path":"p"}],"threadIds":[]}}`,
 	`{"type":"plan","id":"turn-plan","text":"1. look\n2. act"}`,
-	`{"type":"commandExecution","id":"c1","command":"/bin/bash -lc 'echo \"a b\"; exit 3'","cwd":"/home/user/project","processId":"123","source":"unifiedExecStartup","status":"failed","commandActions":[{"type":"unknown","command":"echo"},{"type":"read","command":"cat x","name":"x","path":"/x"},{"type":"listFiles","command":"ls","path":null},{"type":"search","command":"rg a","query":"a","path":null}],"aggregatedOutput":"a b\n","exitCode":3,"durationMs":1234}`,
+	`{"type":"commandExecution","id":"c1","command":"/bin/bash -lc 'echo \"a b\"; exit 3'","cwd":"/home/user/project","processId":"123","source":"unifiedExecStartup","status":"failed","commandActions":[{"type":"unknown","command":"echo"},{"type":"read","command":"cat x","name":"x","path":"/x"},{"type":"listFiles","command":"ls","path":null},{"type":"search","command":"rg a","path":null,"query":"a"}],"aggregatedOutput":"a b\n","exitCode":3,"durationMs":1234}`,
 	`{"type":"commandExecution","id":"c2","command":"true","cwd":"/","processId":null,"source":"userShell","status":"declined","commandActions":[],"aggregatedOutput":null,"exitCode":null,"durationMs":null}`,
 	`{"type":"fileChange","id":"f1","changes":[{"path":"/b","kind":{"type":"add"},"diff":"x\n"},{"path":"/a","kind":{"type":"update","move_path":"/c"},"diff":"@@ -1 +1 @@\n-a\n+b\n"},{"path":"/d","kind":{"type":"delete"},"diff":"gone\n"}],"status":"completed"}`,
 	`{"type":"mcpToolCall","id":"t1","server":"s","tool":"t","status":"completed","arguments":{"a":1},"mcpAppResourceUri":"ui://x","result":{"content":[{"type":"text","text":"r"}],"structuredContent":{"k":1},"_meta":null},"error":null,"durationMs":7}`,
@@ -132,6 +132,31 @@ func TestEndsOfTurns(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestLateItem keeps an item that ends after its turn, in the next one, which is
+// then rolled back.
+func TestLateItem(t *testing.T) {
+	s := New(t.TempDir())
+	m := newMeta(t)
+	w := create(t, s, m)
+	first, records := turnOf(1)
+	put(t, w, records...)
+	second, records := turnOf(2)
+	put(t, w, records[:4]...)
+	late := []protocol.ThreadItem{rawItem(t, everyKind[4]), rawItem(t, everyKind[len(everyKind)-1])}
+	for _, it := range late {
+		put(t, w, ItemCompleted(first.ID, it))
+	}
+	put(t, w, records[4:]...)
+	first.Items = append(first.Items, late...)
+	if diff := cmp.Diff(asJSON(t, []protocol.Turn{first, second}), asJSON(t, allTurns(t, readBack(t, s, m.ID)))); diff != "" {
+		t.Error(diff)
+	}
+	put(t, w, RolledBack(1))
+	if diff := cmp.Diff(asJSON(t, []protocol.Turn{first}), asJSON(t, allTurns(t, readBack(t, s, m.ID)))); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -38,6 +38,12 @@ func newScanner(r io.Reader, off int64) *scanner {
 	return &scanner{r: bufio.NewReaderSize(r, 64<<10), off: off, end: off}
 }
 
+// reset makes the scanner read another part.
+func (s *scanner) reset(r io.Reader, off int64) {
+	s.r.Reset(r)
+	s.off, s.end = off, off
+}
+
 // next reads a line, the last one without its newline too. It returns io.EOF at
 // the end.
 func (s *scanner) next() error {
@@ -77,36 +83,56 @@ func (s *scanner) next() error {
 // parse reads the line as JSON.
 func (s *scanner) parse() (parsed, bool) { return s.p.parse(s.data) }
 
+// walker reads spans. It keeps the file open that it read last. It is used by
+// one goroutine.
+type walker struct {
+	files []string
+	src   *source
+	open  int // which file src is
+	lines *scanner
+}
+
+func (w *walker) close() {
+	if w.src != nil {
+		w.src.close()
+		w.src = nil
+	}
+}
+
 // walk calls each for all lines of spans that are JSON objects, until it
 // returns an error.
-func walk(ctx context.Context, files []string, spans []span, each func(s *scanner, l *parsed) error) error {
-	var src *source
-	open := -1
-	defer func() {
-		if src != nil {
-			src.close()
-		}
-	}()
+func (w *walker) walk(ctx context.Context, spans []span, each func(s *scanner, l *parsed) error) error {
 	for _, sp := range spans {
-		if sp.file != open {
-			if src != nil {
-				src.close()
-			}
-			var err error
-			if src, err = openSource(files[sp.file]); err != nil {
+		if w.src == nil || sp.file != w.open {
+			w.close()
+			src, err := openSource(w.files[sp.file])
+			if err != nil {
 				return fmt.Errorf("rollout: read: %w", err)
 			}
-			open = sp.file
+			w.src, w.open = src, sp.file
 		}
-		r, err := src.from(sp.off)
+		r, err := w.src.from(sp.off)
 		if err != nil {
 			return fmt.Errorf("rollout: read: %w", err)
 		}
-		if err := walkLines(ctx, newScanner(io.LimitReader(r, sp.end-sp.off), sp.off), each); err != nil {
+		r = io.LimitReader(r, sp.end-sp.off)
+		if w.lines == nil {
+			w.lines = newScanner(r, sp.off)
+		} else {
+			w.lines.reset(r, sp.off)
+		}
+		if err := walkLines(ctx, w.lines, each); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// walk is [walker.walk] for one time.
+func walk(ctx context.Context, files []string, spans []span, each func(s *scanner, l *parsed) error) error {
+	w := walker{files: files}
+	defer w.close()
+	return w.walk(ctx, spans, each)
 }
 
 func walkLines(ctx context.Context, s *scanner, each func(s *scanner, l *parsed) error) error {

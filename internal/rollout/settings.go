@@ -70,11 +70,11 @@ type contextLine struct {
 // snakeSandbox is a sandbox policy in the form of the files. networkAccess is a
 // boolean, or a text for external-sandbox.
 type snakeSandbox struct {
-	Type           string         `json:"type"`
-	WritableRoots  []string       `json:"writable_roots,omitzero"`
-	NetworkAccess  jsontext.Value `json:"network_access,omitzero"`
-	ExcludeTmpdir  bool           `json:"exclude_tmpdir_env_var,omitzero"`
-	ExcludeSlashTm bool           `json:"exclude_slash_tmp,omitzero"`
+	Type            string         `json:"type"`
+	WritableRoots   []string       `json:"writable_roots,omitzero"`
+	NetworkAccess   jsontext.Value `json:"network_access,omitzero"`
+	ExcludeTmpdir   *bool          `json:"exclude_tmpdir_env_var,omitzero"`
+	ExcludeSlashTmp *bool          `json:"exclude_slash_tmp,omitzero"`
 }
 
 func snakePolicy(p protocol.SandboxPolicy) (snakeSandbox, error) {
@@ -94,7 +94,7 @@ func snakePolicy(p protocol.SandboxPolicy) (snakeSandbox, error) {
 		}
 		return s, nil
 	case protocol.PolicyWorkspaceWrite:
-		return snakeSandbox{"workspace-write", p.WritableRoots, boolean(p.NetworkAccess), p.ExcludeTmpdirEnvVar, p.ExcludeSlashTmp}, nil
+		return snakeSandbox{"workspace-write", p.WritableRoots, boolean(p.NetworkAccess), &p.ExcludeTmpdirEnvVar, &p.ExcludeSlashTmp}, nil
 	case protocol.PolicyExternalSandbox:
 		s := snakeSandbox{Type: "external-sandbox", NetworkAccess: jsontext.Value(`"restricted"`)}
 		if p.NetworkAccess {
@@ -107,8 +107,9 @@ func snakePolicy(p protocol.SandboxPolicy) (snakeSandbox, error) {
 
 func (s *snakeSandbox) policy() (protocol.SandboxPolicy, bool) {
 	p := protocol.SandboxPolicy{
-		WritableRoots: s.WritableRoots, ExcludeTmpdirEnvVar: s.ExcludeTmpdir, ExcludeSlashTmp: s.ExcludeSlashTm,
-		NetworkAccess: string(s.NetworkAccess) == "true" || string(s.NetworkAccess) == `"enabled"`,
+		WritableRoots: s.WritableRoots, ExcludeTmpdirEnvVar: s.ExcludeTmpdir != nil && *s.ExcludeTmpdir,
+		ExcludeSlashTmp: s.ExcludeSlashTmp != nil && *s.ExcludeSlashTmp,
+		NetworkAccess:   string(s.NetworkAccess) == "true" || string(s.NetworkAccess) == `"enabled"`,
 	}
 	switch s.Type {
 	case "danger-full-access":

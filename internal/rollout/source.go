@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -27,6 +28,9 @@ type source struct {
 }
 
 func openSource(path string) (*source, error) {
+	if err := regular(path); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -36,6 +40,16 @@ func openSource(path string) (*source, error) {
 		f.Close()
 	}
 	return s, err
+}
+
+// regular refuses what is no file: opening a pipe would wait for ever, and a
+// parent may name any path.
+func regular(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%w: %s is no regular file", ErrNotFound, path)
+	}
+	return err
 }
 
 // newSource reads an open file. The file belongs to the source.
@@ -121,5 +135,6 @@ func unpack(path string) (string, error) {
 	if err := os.Link(tmp.Name(), plain); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
 	}
+	s.close() // Windows removes no open file
 	return plain, os.Remove(path)
 }

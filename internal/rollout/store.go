@@ -50,7 +50,10 @@ type Place struct {
 // Create makes the writer of a new thread. The file appears with the first
 // Append, as in the reference, so a thread in which nothing was said leaves
 // nothing. It fails where the id is no UUID.
-func (s *Store) Create(m Meta) (*Writer, error) {
+func (s *Store) Create(m Meta) (*Writer, error) { return s.create(m, -1) }
+
+// create is Create, for a file whose first line has that number, or none.
+func (s *Store) create(m Meta, ordinal int64) (*Writer, error) {
 	id, err := uuid.Parse(m.ID)
 	if err != nil {
 		return nil, fmt.Errorf("rollout: thread id: %w", err)
@@ -58,7 +61,11 @@ func (s *Store) Create(m Meta) (*Writer, error) {
 	m.ID = id.String()
 	at := m.Created.Local()
 	w := newWriter(s.home, m.ID, filepath.Join(s.dayFolder(at), filePrefix+at.Format(fileTime)+"-"+m.ID+fileSuffix))
-	first := one(lineMeta, m.payload())
+	p := m.payload()
+	if w.ordinal = ordinal; ordinal >= 0 {
+		p.Mode = "paginated"
+	}
+	first := one(lineMeta, p)
 	if err := first.appendTo(&w.backlog, m.ID, time.Now(), &w.ordinal); err != nil {
 		return nil, fmt.Errorf("rollout: create: %w", err)
 	}

@@ -16,9 +16,11 @@ import (
 // those have no id the item's place in the file makes one, which stays the same.
 func (l *Log) Turns(ctx context.Context, from, to int) ([]protocol.Turn, error) {
 	from, to = max(from, 0), min(to, len(l.turns))
+	w := walker{files: l.files}
+	defer w.close()
 	var out []protocol.Turn
 	for i := from; i < to; i++ {
-		t, err := l.turn(ctx, &l.turns[i])
+		t, err := readTurn(ctx, &w, &l.turns[i])
 		if err != nil {
 			return nil, err
 		}
@@ -27,10 +29,10 @@ func (l *Log) Turns(ctx context.Context, from, to int) ([]protocol.Turn, error) 
 	return out, nil
 }
 
-func (l *Log) turn(ctx context.Context, ref *turnRef) (protocol.Turn, error) {
+func readTurn(ctx context.Context, w *walker, ref *turnRef) (protocol.Turn, error) {
 	b := turnBuilder{ref: ref}
 	spans := append(ref.spans[:len(ref.spans):len(ref.spans)], ref.late...)
-	err := walk(ctx, l.files, spans, func(s *scanner, p *parsed) error {
+	err := w.walk(ctx, spans, func(s *scanner, p *parsed) error {
 		b.line(s.off, p)
 		return nil
 	})

@@ -219,7 +219,7 @@ func (w *Writer) background() {
 		w.mu.Unlock()
 		// Not under the lock: a slow disk must not hold up a turn.
 		if fresh {
-			syncDir(filepath.Dir(w.path))
+			w.syncName()
 		}
 		if err := f.Sync(); err != nil {
 			w.mu.Lock()
@@ -246,13 +246,24 @@ func (w *Writer) sync() error {
 		return err
 	}
 	if w.fresh {
-		syncDir(filepath.Dir(w.path))
+		w.syncName()
 	}
 	w.dirty, w.fresh = false, false
 	if err := w.file.Sync(); err != nil {
 		return &WriteError{Path: w.path, Err: err}
 	}
 	return nil
+}
+
+// syncName makes the name of a new file lasting, and those of the folders that
+// were made for it.
+func (w *Writer) syncName() {
+	for dir := filepath.Dir(w.path); len(dir) >= len(w.home); dir = filepath.Dir(dir) {
+		syncDir(dir)
+		if dir == filepath.Dir(dir) {
+			return
+		}
+	}
 }
 
 // syncDir makes a new file's name lasting. Not all systems can; the file itself
@@ -293,7 +304,11 @@ func (w *Writer) Close() error {
 // openLocked opens a file to continue it. The lock is taken on the file that the
 // path still names: archiving may have moved it meanwhile.
 func openLocked(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	err := regular(path)
+	var f *os.File
+	if err == nil {
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	}
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, ErrNotFound

@@ -9,8 +9,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 
 	"app-server/protocol"
@@ -91,9 +93,7 @@ func TestTornEnd(t *testing.T) {
 			t.Errorf("cut at %d: torn %d, want %d", end, l.Torn, torn)
 		}
 		put(t, c, more...)
-		if err := c.Close(); err != nil {
-			t.Fatal(err)
-		}
+		closeFast(t, c)
 		got, err := os.ReadFile(w.Path())
 		if err != nil {
 			t.Fatal(err)
@@ -251,27 +251,33 @@ func TestAppendTogether(t *testing.T) {
 	}
 }
 
-// TestBackgroundSync waits for the sync that follows a write, and for its
-// goroutine to end.
+// TestBackgroundSync looks at a file a second after a write: it was synced, and
+// the goroutine that did it is gone. A later write starts another one.
 func TestBackgroundSync(t *testing.T) {
 	s := New(t.TempDir())
-	w := create(t, s, newMeta(t))
-	put(t, w, Named("x"))
-	deadline := time.Now().Add(10 * time.Second)
-	for state := (struct{ dirty, syncing bool }{true, true}); state.dirty || state.syncing; {
-		if time.Now().After(deadline) {
-			t.Fatalf("state %+v", state)
+	synctest.Test(t, func(t *testing.T) {
+		w := create(t, s, newMeta(t))
+		for range 3 {
+			put(t, w, Named("x"))
+			w.mu.Lock()
+			if !w.dirty || !w.syncing {
+				t.Error("nobody will sync what was written")
+			}
+			w.mu.Unlock()
+			time.Sleep(time.Second)
+			synctest.Wait()
+			w.mu.Lock()
+			if w.dirty {
+				t.Error("not synced within a second")
+			}
+			w.mu.Unlock()
+			time.Sleep(syncDelay)
+			synctest.Wait()
+			if w.syncing {
+				t.Error("the goroutine is left")
+			}
 		}
-		time.Sleep(10 * time.Millisecond) // a real disk has no fake clock
-		w.mu.Lock()
-		state.dirty, state.syncing = w.dirty, w.syncing
-		w.mu.Unlock()
-	}
-	w.wg.Wait()
-	put(t, w, Named("y"))
-	if !w.syncing {
-		t.Error("a later write is not synced")
-	}
+	})
 }
 
 // TestNewlinesInRawItems keeps a raw item with newlines on one line.
@@ -289,6 +295,40 @@ func TestNewlinesInRawItems(t *testing.T) {
 	}
 	if n := bytes.Count(data, []byte{'\n'}); n != 2 {
 		t.Errorf("%d lines", n)
+	}
+}
+
+// TestOddText writes texts that strict readers do not take.
+func TestOddText(t *testing.T) {
+	for name, raw := range map[string]string{
+		"bytes":          "{\"type\":\"message\",\"role\":\"user\",\"content\":[{\"text\":\"a\xff\xfeb\"}]}",
+		"half a pair":    `{"type":"message","role":"user","content":[{"text":"a\ud83d\uD83Db"}]}`,
+		"a pair":         `{"type":"message","role":"user","content":[{"text":"a\ud83d\ude00b"}]}`,
+		"a name, a half": `{"type":"message","role":"user","\udead":1,"content":[{"text":"ab"}]}`,
+		"a number":       `{"type":"message","role":"user","n":[1.0,1e400,12345678901234567890],"content":[{"text":"a\udddd"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := New(t.TempDir())
+			m := newMeta(t)
+			w := create(t, s, m)
+			item := rawItem(t, `{"type":"mcpToolCall","id":"t","server":"s","tool":"t","status":"failed","arguments":`+raw+`,"result":null,"error":{"message":"no"},"durationMs":7}`)
+			_, records := turnOf(1, item)
+			put(t, w, records...)
+			put(t, w, ResponseItem([]byte(raw)))
+			data, err := os.ReadFile(w.Path())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, line := range bytes.Split(bytes.TrimSpace(data), []byte{'\n'}) {
+				if !jsontext.Value(line).IsValid() { // strictly
+					t.Errorf("line %q", line)
+				}
+			}
+			if strings.Contains(raw, "1e400") && !bytes.Contains(data, []byte("[1.0,1e400,12345678901234567890]")) {
+				t.Error("a number was changed")
+			}
+			readBack(t, s, m.ID)
+		})
 	}
 }
 

@@ -1,0 +1,258 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"app-server/internal/oauth"
+	"app-server/protocol"
+)
+
+// loginBed gives tokens to every code and a device code to whoever asks.
+func loginBed(t *testing.T) *bed {
+	t.Helper()
+	from := &provider{answer: func(path, _ string) (int, string) {
+		switch path {
+		case tokenPath:
+			return 200, tokenSet("access-new", "refresh-new")
+		case "/api/accounts/deviceauth/usercode":
+			return 200, `{"device_auth_id":"d","user_code":"U","interval":"1"}`
+		case "/api/accounts/deviceauth/token":
+			return 200, `{"authorization_code":"c","code_verifier":"v"}`
+		}
+		return 200, "{}"
+	}}
+	par := newParent()
+	home := t.TempDir()
+	m := NewManager(Options{Home: home, Ask: par, Notify: par, Provider: oauth.New(oauth.Options{Transport: from,
+		Listen: func(network, _ string) (net.Listener, error) { return net.Listen(network, "127.0.0.1:0") }})})
+	t.Cleanup(m.Close)
+	return &bed{Manager: m, t: t, parent: par, provider: from, home: home}
+}
+
+// begin starts a managed login and runs what follows.
+func (b *bed) begin(kind protocol.LoginType) (protocol.LoginAccountResponse, error) {
+	r, after, rest, err := b.Login(b.t.Context(), &protocol.LoginAccountParams{Type: kind})
+	if rest != nil {
+		r, after, err = rest(b.t.Context())
+	}
+	if err == nil {
+		after()
+	}
+	return r, err
+}
+
+// comeBack is a browser that comes back from authURL, and returns the status.
+func comeBack(t *testing.T, authURL string) int {
+	t.Helper()
+	u, err := url.Parse(authURL)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	back := u.Query().Get("redirect_uri") + "?code=c&state=" + url.QueryEscape(u.Query().Get("state"))
+	r, err := http.Get(back)
+	if err != nil {
+		return 0 // closed meanwhile
+	}
+	defer r.Body.Close()
+	return r.StatusCode
+}
+
+// stillOpen reports whether the login of authURL is still served. Another program
+// that has got the port meanwhile would not know the state.
+func stillOpen(t *testing.T, authURL string) bool {
+	t.Helper()
+	code := comeBack(t, authURL)
+	return code == http.StatusOK || code == http.StatusConflict
+}
+
+// ends counts how often each login was told to have ended.
+func ends(t *testing.T, told []string) map[string]int {
+	t.Helper()
+	n := map[string]int{}
+	for _, line := range told {
+		text, ok := strings.CutPrefix(line, protocol.MethodAccountLoginCompleted+" ")
+		if !ok {
+			continue
+		}
+		var p protocol.AccountLoginCompletedNotification
+		if err := json.Unmarshal([]byte(text), &p); err != nil {
+			t.Fatal(err)
+		}
+		if p.LoginID != nil {
+			n[*p.LoginID]++
+		}
+		if p.Success == (p.Error != nil) {
+			t.Errorf("success and error disagree: %s", line)
+		}
+	}
+	return n
+}
+
+// Whatever happens to managed logins at the same time, each one that the parent
+// knows of is told to have ended once, and no port is left open.
+func TestManagedLoginsEndOnce(t *testing.T) {
+	b := loginBed(t)
+	var mu sync.Mutex
+	var started []protocol.LoginAccountResponse
+	var all sync.WaitGroup
+	for i := range 40 {
+		kind := protocol.LoginChatGPT
+		if i%3 == 0 {
+			kind = protocol.LoginChatGPTDeviceCode
+		}
+		all.Go(func() {
+			r, err := b.begin(kind)
+			if err != nil {
+				return // ended while it was starting
+			}
+			mu.Lock()
+			started = append(started, r)
+			mu.Unlock()
+			switch {
+			case i%4 == 1 && r.AuthURL != "":
+				comeBack(t, r.AuthURL)
+			case i%4 == 2:
+				if _, after, err := b.CancelLogin(t.Context(), &protocol.CancelLoginAccountParams{LoginID: r.LoginID}); err != nil {
+					t.Error(err)
+				} else if after != nil {
+					after()
+				}
+			case i%4 == 3:
+				if _, after, err := b.Logout(t.Context(), nil); err != nil {
+					t.Error(err)
+				} else {
+					after()
+				}
+			}
+		})
+	}
+	all.Wait()
+	b.signOut() // ends the last one
+	b.Close()
+	got := ends(t, b.parent.notifications())
+	if len(started) == 0 {
+		t.Fatal("no login started")
+	}
+	for _, r := range started {
+		if got[r.LoginID] != 1 {
+			t.Errorf("login of type %s: told %d times", r.Type, got[r.LoginID])
+		}
+		if r.AuthURL != "" && stillOpen(t, r.AuthURL) {
+			t.Error("a port is still open")
+		}
+		delete(got, r.LoginID)
+	}
+	if len(got) != 0 {
+		t.Errorf("told of logins that never started: %v", got)
+	}
+}
+
+// Logins that start while the server ends leave no port and no goroutine.
+func TestManagedLoginsAndClose(t *testing.T) {
+	for range 20 {
+		b := loginBed(t)
+		var mu sync.Mutex
+		var urls []string
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				if r, err := b.begin(protocol.LoginChatGPT); err == nil {
+					mu.Lock()
+					urls = append(urls, r.AuthURL)
+					mu.Unlock()
+				}
+			})
+		}
+		all.Go(b.Close)
+		all.Wait()
+		b.Close()
+		for _, u := range urls {
+			if stillOpen(t, u) {
+				t.Fatal("a port is still open")
+			}
+		}
+	}
+}
+
+// A managed login whose tokens cannot be stored leaves whoever was signed in.
+func TestManagedLoginUnstorable(t *testing.T) {
+	b := loginBed(t)
+	before := b.signIn(apiKey("sk-before"))
+	b.parent.notifications()
+	b.Manager.store = unsavable{b.Manager.store}
+	r, err := b.begin(protocol.LoginChatGPT)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := comeBack(t, r.AuthURL); code != http.StatusOK {
+		t.Errorf("status %d", code)
+	}
+	b.work.Wait() // for the login's goroutine
+	told := b.parent.notifications()
+	if len(told) != 1 || !strings.Contains(told[0], "could not be stored") || b.Snapshot() != before {
+		t.Errorf("told %q, snapshot %+v", told, b.Snapshot())
+	}
+}
+
+type unsavable struct{ store }
+
+func (unsavable) Save(context.Context, *oauth.Auth) error { return fmt.Errorf("disk full") }
+
+// A closed Manager starts no login and leaves no port.
+func TestManagedLoginAfterClose(t *testing.T) {
+	b := loginBed(t)
+	r, err := b.begin(protocol.LoginChatGPT)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if stillOpen(t, r.AuthURL) {
+		t.Error("the port is still open")
+	}
+	for _, kind := range []protocol.LoginType{protocol.LoginChatGPT, protocol.LoginChatGPTDeviceCode} {
+		_, err := b.begin(kind)
+		wantError(t, err, protocol.CodeInternal, protocol.ReasonShuttingDown)
+	}
+}
+
+// What a login brings must be usable, and allowed.
+func TestManagedSnapshotRefuses(t *testing.T) {
+	good := oauth.Tokens{ID: protocol.NewSecret(ada("1").jwt()), Access: protocol.NewSecret("access"), Refresh: protocol.NewSecret("refresh")}
+	auth, err := managedAuth(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := managedSnapshot(auth, &Policy{})
+	if err != nil || s.AccountID != "org-a" || s.Email != "ada@example.com" || !s.managed() {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err := managedSnapshot(auth, &Policy{Workspaces: []string{"org-b"}}); err == nil {
+		t.Error("another workspace is taken")
+	}
+	if _, err := managedSnapshot(auth, &Policy{WorkspacesErr: fmt.Errorf("odd")}); err == nil {
+		t.Error("an unreadable restriction is lifted")
+	}
+	bad := good
+	bad.Access = protocol.NewSecret("two\nlines")
+	if auth, err = managedAuth(bad); err == nil {
+		_, err = managedSnapshot(auth, &Policy{})
+	}
+	if err == nil {
+		t.Error("a token that cannot stand in a header is taken")
+	}
+	odd := good
+	odd.ID = protocol.NewSecret("no.jwt.here")
+	if _, err := managedAuth(odd); err == nil || strings.Contains(err.Error(), "no.jwt") {
+		t.Errorf("error %v", err)
+	}
+}

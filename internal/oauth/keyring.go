@@ -1,0 +1,163 @@
+package oauth
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/zalando/go-keyring"
+	"go.uber.org/zap"
+)
+
+// keyringService is the name under which the reference keeps its entries.
+const keyringService = "Codex Auth"
+
+// keyringTime bounds one call. A locked keyring asks its user, who may not be
+// there.
+const keyringTime = 5 * time.Second
+
+// Keyring is a place of the system for small secrets. Get returns
+// ErrNoEntry where there is none; any other error means that the keyring
+// cannot be used.
+type Keyring interface {
+	Get(service, user string) (string, error)
+	Set(service, user, secret string) error
+	Delete(service, user string) error
+}
+
+// ErrNoEntry is what a [Keyring] returns where nothing is stored.
+var ErrNoEntry = keyring.ErrNotFound
+
+// errNoKeyring is what is told of every fault: the texts of keyrings may quote
+// what they were given.
+var errNoKeyring = errors.New("the system's keyring cannot be used")
+
+// noKeyring stands where there is none.
+type noKeyring struct{}
+
+func (noKeyring) Get(string, string) (string, error) { return "", errNoKeyring }
+func (noKeyring) Set(string, string, string) error   { return errNoKeyring }
+func (noKeyring) Delete(string, string) error        { return errNoKeyring }
+
+// systemKeyring is that of the operating system.
+type systemKeyring struct{}
+
+func (systemKeyring) Get(service, user string) (string, error) { return keyring.Get(service, user) }
+func (systemKeyring) Set(service, user, secret string) error {
+	return keyring.Set(service, user, secret)
+}
+func (systemKeyring) Delete(service, user string) error { return keyring.Delete(service, user) }
+
+// ringPlace keeps the content of auth.json as one entry of a keyring. One home is
+// one entry.
+type ringPlace struct {
+	home string
+	ring Keyring
+}
+
+// user names the home as the reference does.
+func (p *ringPlace) user() string {
+	home := p.home
+	if real, err := filepath.EvalSymlinks(home); err == nil {
+		home = real
+	}
+	sum := sha256.Sum256([]byte(home))
+	return "cli|" + hex.EncodeToString(sum[:])[:16]
+}
+
+// call runs f, but not for longer than keyringTime: then it is left behind, and
+// ends when the keyring answers.
+func (p *ringPlace) call(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	timer := time.NewTimer(keyringTime)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		if err != nil && !errors.Is(err, ErrNoEntry) {
+			return errNoKeyring
+		}
+		return err
+	case <-timer.C:
+		return errNoKeyring
+	}
+}
+
+// load implements place.
+func (p *ringPlace) load() (*Auth, error) {
+	got := make(chan string, 1)
+	err := p.call(func() error {
+		text, err := p.ring.Get(keyringService, p.user())
+		got <- text
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrNoEntry):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	a, err := decodeAuth([]byte(<-got))
+	if err != nil {
+		return nil, errors.New("the entry in the system's keyring " + err.Error())
+	}
+	return a, nil
+}
+
+// save implements place.
+func (p *ringPlace) save(a *Auth) error {
+	raw, err := a.encode()
+	if err != nil {
+		return err
+	}
+	return p.call(func() error { return p.ring.Set(keyringService, p.user(), string(raw)) })
+}
+
+// remove implements place.
+func (p *ringPlace) remove() error {
+	err := p.call(func() error { return p.ring.Delete(keyringService, p.user()) })
+	if errors.Is(err, ErrNoEntry) {
+		return nil
+	}
+	return err
+}
+
+// autoPlace is the keyring where there is one, and auth.json where not. What is
+// in the keyring wins.
+type autoPlace struct {
+	ring *ringPlace
+	file *filePlace
+	log  *zap.Logger
+}
+
+// load implements place.
+func (p *autoPlace) load() (*Auth, error) {
+	a, err := p.ring.load()
+	if a != nil {
+		return a, nil
+	}
+	if err != nil {
+		p.log.Debug("the keyring is not used, auth.json is", zap.Error(err))
+	}
+	return p.file.load()
+}
+
+// save implements place. What goes into the keyring leaves no file behind.
+func (p *autoPlace) save(a *Auth) error {
+	if err := p.ring.save(a); err != nil {
+		p.log.Info("the sign-in is kept in auth.json", zap.NamedError("why", err))
+		return p.file.save(a)
+	}
+	return p.file.remove()
+}
+
+// remove implements place. Both places are emptied; a keyring that cannot be
+// used holds nothing that anybody here could read.
+func (p *autoPlace) remove() error {
+	if err := p.ring.remove(); err != nil {
+		p.log.Debug("the keyring is not used", zap.Error(err))
+	}
+	return p.file.remove()
+}

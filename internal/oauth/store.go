@@ -1,0 +1,259 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofrs/flock"
+	"go.uber.org/zap"
+
+	"app-server/protocol"
+)
+
+// AuthFile is the name of the file in the home that the reference and this
+// server share.
+const AuthFile = "auth.json"
+
+const (
+	// writeLock is held while auth.json changes. The reference of 0.169 takes
+	// the same one for its own changes, so both exclude each other.
+	writeLock = "auth.lock"
+	// refreshLock is held from reading the tokens until their successors are
+	// stored: a refresh token can be used once. The reference has no such lock.
+	refreshLock = "auth.refresh.lock"
+
+	// lockTime is how long a change waits for another process, lockPause how
+	// often it looks.
+	lockTime  = 5 * time.Second
+	lockPause = 20 * time.Millisecond
+
+	// maxAuthFile is in bytes. A real file has a few thousand.
+	maxAuthFile = 1 << 20
+	// authFileMode lets only the owner read the tokens.
+	authFileMode = 0o600
+)
+
+// Store keeps one sign-in. Its errors hold nothing of the content. It is safe for
+// concurrent use, also by several processes on one home.
+type Store struct {
+	place place
+	locks locks
+}
+
+// place is where the content of auth.json is. Its methods are called under the
+// lock for changes, load also without.
+type place interface {
+	load() (*Auth, error)
+	save(*Auth) error
+	remove() error
+}
+
+// locks exclude other changes and other refreshes of the same sign-in. The error
+// of hold is that of ctx, wrapped.
+type locks interface {
+	hold(ctx context.Context, name string) (release func(), err error)
+}
+
+// ErrChanged is the error of [Store.Replace] where somebody else changed what
+// is stored.
+var ErrChanged = errors.New("the stored sign-in was changed by somebody else")
+
+// Load returns what is stored; nil and nil where nothing is.
+func (s *Store) Load() (*Auth, error) { return s.place.load() }
+
+// Save replaces whatever is stored.
+func (s *Store) Save(ctx context.Context, a *Auth) error {
+	return s.changing(ctx, func() error { return s.place.save(a) })
+}
+
+// Replace is Save, provided that the refresh token used is still the one that is
+// stored; else it changes nothing and returns ErrChanged. keep is asked last, and
+// false is ErrChanged, too.
+func (s *Store) Replace(ctx context.Context, used protocol.Secret, a *Auth, keep func() bool) error {
+	return s.changing(ctx, func() error {
+		now, err := s.place.load()
+		if err != nil {
+			return err
+		}
+		if !now.holds(used) || !keep() {
+			return ErrChanged
+		}
+		return s.place.save(a)
+	})
+}
+
+// Remove leaves nothing stored.
+func (s *Store) Remove(ctx context.Context) error { return s.changing(ctx, s.place.remove) }
+
+// LockRefresh waits until no other refresh of the same sign-in is under way, here
+// or in another process.
+func (s *Store) LockRefresh(ctx context.Context) (release func(), err error) {
+	return s.locks.hold(ctx, refreshLock)
+}
+
+// changing runs f under the lock for changes.
+func (s *Store) changing(ctx context.Context, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, lockTime)
+	defer cancel()
+	release, err := s.locks.hold(ctx, writeLock)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return f()
+}
+
+// StoreOptions say where a sign-in is kept.
+type StoreOptions struct {
+	// Kind is cli_auth_credentials_store: "" and "file" are auth.json in Home,
+	// "keyring" is the system's keyring alone, "auto" is the keyring or else
+	// auth.json, "ephemeral" is memory.
+	Kind string
+	Home string
+	// Keyring is the system's; nil is none.
+	Keyring Keyring
+	Log     *zap.Logger
+}
+
+// OpenStore makes a Store. It reads and writes nothing.
+func OpenStore(o StoreOptions) (*Store, error) {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Keyring == nil {
+		o.Keyring = noKeyring{}
+	}
+	file, ring := &filePlace{o.Home}, &ringPlace{o.Home, o.Keyring}
+	s := &Store{locks: homeLocks{o.Home, o.Log}}
+	switch o.Kind {
+	case "", "file":
+		s.place = file
+	case "keyring":
+		s.place = ring
+	case "auto":
+		s.place = &autoPlace{ring, file, o.Log}
+	case "ephemeral":
+		s.place, s.locks = &memoryPlace{}, memoryLocks{writeLock: make(chan struct{}, 1), refreshLock: make(chan struct{}, 1)}
+	default:
+		return nil, fmt.Errorf("cli_auth_credentials_store %q is not known", o.Kind)
+	}
+	return s, nil
+}
+
+// homeLocks are the locks of one home across processes, files in its folder.
+type homeLocks struct {
+	home string
+	log  *zap.Logger
+}
+
+// hold implements locks. Where the folder cannot hold lock files (it is mounted
+// read-only, say) nobody can change auth.json either, so that the lock is done
+// without.
+func (h homeLocks) hold(ctx context.Context, name string) (release func(), err error) {
+	if err := os.MkdirAll(h.home, 0o700); err != nil {
+		return nil, err
+	}
+	l := flock.New(filepath.Join(h.home, name), flock.SetPermissions(authFileMode))
+	switch _, err := l.TryLockContext(ctx, lockPause); {
+	case err == nil:
+		return func() { _ = l.Close() }, nil
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("another process holds %s: %w", name, ctx.Err())
+	default:
+		h.log.Debug("no lock on the home", zap.String("name", name), zap.Error(err))
+		return func() {}, nil
+	}
+}
+
+// memoryLocks are those of a sign-in in memory. A channel holds a value while its
+// lock is held.
+type memoryLocks map[string]chan struct{}
+
+// hold implements locks.
+func (l memoryLocks) hold(ctx context.Context, name string) (release func(), err error) {
+	select {
+	case l[name] <- struct{}{}:
+		return func() { <-l[name] }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("another refresh is under way: %w", ctx.Err())
+	}
+}
+
+// filePlace is auth.json.
+type filePlace struct{ home string }
+
+func (p *filePlace) path() string { return filepath.Join(p.home, AuthFile) }
+
+// load implements place.
+func (p *filePlace) load() (*Auth, error) {
+	path := p.path()
+	// A pipe in its place would block the start for ever.
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() || info.Size() > maxAuthFile {
+		return nil, fmt.Errorf("%s is no regular file of up to %d bytes", path, maxAuthFile)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxAuthFile))
+	if err != nil {
+		return nil, err
+	}
+	a, err := decodeAuth(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s %w", path, err)
+	}
+	return a, nil
+}
+
+// save implements place. A reader sees the old file or the new one, and after a
+// crash one of both is there.
+func (p *filePlace) save(a *Auth) error {
+	raw, err := a.encode()
+	if err != nil {
+		return err
+	}
+	return replaceFile(p.path(), raw)
+}
+
+// remove implements place. Where the file cannot be removed (it is mounted into
+// a container, say) it is emptied in place, which ends the sign-in, too.
+func (p *filePlace) remove() error {
+	err := os.Remove(p.path())
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	f, openErr := os.OpenFile(p.path(), os.O_WRONLY|os.O_TRUNC, 0)
+	if openErr != nil {
+		return err
+	}
+	_, writeErr := f.WriteString("{}\n")
+	if closeErr := f.Close(); writeErr != nil || closeErr != nil {
+		return err
+	}
+	return nil
+}
+
+// memoryPlace keeps a sign-in as long as the process lives.
+type memoryPlace struct{ auth atomic.Pointer[Auth] }
+
+// load implements place.
+func (p *memoryPlace) load() (*Auth, error) { return p.auth.Load(), nil }
+
+// save implements place.
+func (p *memoryPlace) save(a *Auth) error { p.auth.Store(a); return nil }
+
+// remove implements place.
+func (p *memoryPlace) remove() error { p.auth.Store(nil); return nil }

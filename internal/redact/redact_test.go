@@ -1,0 +1,65 @@
+package redact
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"app-server/protocol"
+)
+
+// jwt is an unsigned token.
+const jwt = "eyJhbGciOiJub25lIn0.eyJlbWFpbCI6ImFkYUBleGFtcGxlLmNvbSJ9.c2ln"
+
+func TestText(t *testing.T) {
+	r := New(protocol.NewSecret("opaque-token"), protocol.NewSecret("opaque-token-longer"), protocol.NewSecret("a"))
+	spaced := base64.RawURLEncoding.EncodeToString([]byte("{ \"alg\": 1 }")) + ".cGF5bG9hZA.c2ln"
+	tests := []struct{ in, want string }{
+		{"", ""},
+		{"no token", "no token"},
+		{"bad opaque-token!", "bad [redacted]!"},
+		{"bad opaque-token-longer!", "bad [redacted]!"},
+		{"a " + jwt + " b", "a [redacted] b"},
+		{"a " + jwt[:12] + " b", "a [redacted] b"},
+		{"a " + spaced + " b", "a [redacted] b"},
+		{"a e30.e30.c2ln b", "a [redacted] b"},
+		{"Authorization: Bearer abc.def", "Authorization: [redacted]"},
+		{"key sk-proj-abcdefghijk", "key [redacted]"},
+		{"see https://auth.example.com.au/v1.22.333 (id 11111111-2222-4333-8444-555555555555)",
+			"see https://auth.example.com.au/v1.22.333 (id 11111111-2222-4333-8444-555555555555)"},
+		{strings.Repeat("ab3", 40), "[redacted]"},
+	}
+	for _, tt := range tests {
+		if got := r.Text(tt.in); got != tt.want {
+			t.Errorf("text(%q) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
+func TestData(t *testing.T) {
+	r := New(protocol.NewSecret("opaque-token"))
+	tests := []struct{ in, want string }{
+		{``, ``}, {`null`, ``}, {`"plain"`, `plain`}, {`"opaque-\u0074oken"`, `[redacted]`},
+		{`{ "a" : [1, 12345678901234567890, true, null] }`, `{"a":[1,12345678901234567890,true,null]}`},
+		{`{"opaque-token":"x","opaque-token":{"b":"opaque-token"}}`, `{"[redacted]":"x","[redacted]":{"b":"[redacted]"}}`},
+		{`7`, `7`}, {`false`, `false`}, {`[]`, `[]`}, {`{"a":`, ``}, {`nonsense`, ``},
+	}
+	for _, tt := range tests {
+		if got := r.Data(jsontext.Value(tt.in)); got != tt.want {
+			t.Errorf("data(%s) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
+func TestShorten(t *testing.T) {
+	got := Shorten(strings.Repeat("é", MaxText))
+	if len(got) > MaxText+len("…") || !utf8.ValidString(got) {
+		t.Errorf("%d bytes, valid %v", len(got), utf8.ValidString(got))
+	}
+	if got := Shorten("a\xffb"); got != "a\uFFFDb" {
+		t.Errorf("got %q", got)
+	}
+}
