@@ -152,6 +152,9 @@ func (u *turn) begin() {
 	told.StartedAt = &started
 	window := u.contextWindow()
 	u.keep(rollout.TurnStarted(&told, &window, u.set.mode))
+	if !t.conv.told.begun { // a turn that tells nothing must not leave the file without settings
+		u.keep(rollout.TurnContext(u.storedSettings()))
+	}
 	t.post(func() {
 		t.status, t.updated = status, u.started
 		r := newRecord(u.id)
