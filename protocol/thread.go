@@ -189,18 +189,44 @@ type ThreadLoadedListResponse struct {
 
 // ThreadListParams are those of thread/list.
 type ThreadListParams struct {
-	Cursor         *string        `json:"cursor"`
-	Limit          *uint32        `json:"limit"`
-	SortKey        *ThreadSortKey `json:"sortKey"`
-	SortDirection  *SortDirection `json:"sortDirection"`
-	ModelProviders []string       `json:"modelProviders"`
-	SourceKinds    []string       `json:"sourceKinds"`
-	Archived       *bool          `json:"archived"`
-	Cwd            CwdFilter      `json:"cwd"`
-	SearchTerm     *string        `json:"searchTerm"`
+	Cursor        *string        `json:"cursor"`
+	Limit         *uint32        `json:"limit"`
+	SortKey       *ThreadSortKey `json:"sortKey"`
+	SortDirection *SortDirection `json:"sortDirection"`
+	// ModelProviders nil means the configured one, empty means all.
+	ModelProviders []string `json:"modelProviders"`
+	// SourceKinds none means those that a user talks to.
+	SourceKinds []ThreadSourceKind `json:"sourceKinds"`
+	Archived    *bool              `json:"archived"`
+	Cwd         CwdFilter          `json:"cwd"`
+	SearchTerm  *string            `json:"searchTerm"`
 }
 
-// CwdFilter is one working directory or several; nil filters nothing.
+// ThreadSourceKind is the kind of a thread's source.
+type ThreadSourceKind string
+
+// The kinds of source. SourceSubAgent stands for all that begin with it.
+const (
+	SourceCLI                 ThreadSourceKind = "cli"
+	SourceVSCode              ThreadSourceKind = SourceAppServer
+	SourceExec                ThreadSourceKind = "exec"
+	SourceAppServerKind       ThreadSourceKind = "appServer"
+	SourceSubAgent            ThreadSourceKind = "subAgent"
+	SourceSubAgentReview      ThreadSourceKind = "subAgentReview"
+	SourceSubAgentCompact     ThreadSourceKind = "subAgentCompact"
+	SourceSubAgentThreadSpawn ThreadSourceKind = "subAgentThreadSpawn"
+	SourceSubAgentOther       ThreadSourceKind = "subAgentOther"
+	SourceUnknown             ThreadSourceKind = "unknown"
+)
+
+// UnmarshalText refuses unknown kinds.
+func (k *ThreadSourceKind) UnmarshalText(b []byte) error {
+	return closedEnum(k, b, SourceCLI, SourceVSCode, SourceExec, SourceAppServerKind, SourceSubAgent, SourceSubAgentReview,
+		SourceSubAgentCompact, SourceSubAgentThreadSpawn, SourceSubAgentOther, SourceUnknown)
+}
+
+// CwdFilter is one working directory or several; nil filters nothing, an empty
+// list lets nothing through.
 type CwdFilter []string
 
 // UnmarshalJSONFrom reads a text, a list of texts or null.

@@ -126,6 +126,14 @@ func (u *turn) restart(summary string) {
 		c.add(messageItem(roleUser, textPart(text)))
 	}
 	c.add(messageItem(roleUser, textPart(prompt.Summary(summary))))
+	if c == &u.th.conv {
+		// What came meanwhile stands in the file before what replaces it all.
+		_ = u.th.do(u.th.m.base, func() {
+			for _, raw := range u.th.takeInjected() {
+				c.hear(raw)
+			}
+		})
+	}
 	u.keep(rollout.Compacted(summary, c.items), rollout.TurnContext(u.storedSettings()))
 	u.contextKept = true
 	c.window++

@@ -24,7 +24,7 @@ func (h host) Notify(method string, params any)       { h.u.notify(method, param
 func (h host) Warn(message string)                    { h.u.th.m.warn(h.u.th.id, message) }
 
 func (h host) Progress(ctx context.Context, method string, params any) {
-	h.u.th.m.notify(ctx, method, params)
+	h.u.th.tell(ctx, method, params)
 }
 
 // Interrupt cancels the turn before it returns, so that the model is asked

@@ -2,27 +2,28 @@ package session
 
 import (
 	"context"
-	"slices"
-	"strings"
+	"errors"
 
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 
+	"app-server/internal/rollout"
 	"app-server/protocol"
 )
 
-// defaultPage is how many entries a page has where the parent does not say, and
-// maxPage how many it has at most.
+// defaultPage is how many threads a page has where the parent does not say, and
+// maxPage how many it has at most, as in the reference.
 const (
 	defaultPage = 25
-	maxPage     = 1000
+	maxPage     = 100
 )
 
 // pageSize is the number of entries of a page. The reference takes 0 as 1.
-func pageSize(limit *uint32, otherwise int) int {
+func pageSize(limit *uint32, otherwise, most int) int {
 	if limit == nil {
 		return otherwise
 	}
-	return int(min(max(*limit, 1), maxPage))
+	return int(min(max(int64(*limit), 1), int64(most)))
 }
 
 // LoadedThreads handles thread/loaded/list: the ids of live threads, oldest
@@ -35,7 +36,7 @@ func (m *Manager) LoadedThreads(_ context.Context, p *protocol.ThreadLoadedListP
 	}
 	threads := m.all()
 	r := protocol.ThreadLoadedListResponse{Data: []string{}}
-	size := pageSize(p.Limit, len(threads))
+	size := pageSize(p.Limit, len(threads), len(threads))
 	for _, t := range threads {
 		if after != "" && t.id <= after {
 			continue
@@ -49,81 +50,107 @@ func (m *Manager) LoadedThreads(_ context.Context, p *protocol.ThreadLoadedListP
 	return r, nil
 }
 
-// readCursor checks a cursor of this package: the id of a thread.
+// readCursor checks a cursor of loaded threads: the id of one.
 func readCursor(cursor *string) (string, error) {
 	if cursor == nil {
 		return "", nil
 	}
 	id, err := uuid.Parse(*cursor)
 	if err != nil {
-		return "", protocol.Invalid(protocol.ReasonInvalidParams, "This is no cursor of this list")
+		return "", errCursor
 	}
 	return id.String(), nil
 }
 
-// ListThreads handles thread/list: the live threads in which the user has said
-// something, newest first. Ids are by time of creation, so the id of the last
-// thread given is a cursor that stays right while threads are added.
+var errCursor = protocol.Invalid(protocol.ReasonInvalidParams, "This is no cursor of this list")
+
+// ListThreads handles thread/list: the stored threads in which the user has said
+// something, live or not, and the live ones that the disk has not taken. A cursor
+// names a place in the order, so that pages stay right while threads are added.
 func (m *Manager) ListThreads(ctx context.Context, p *protocol.ThreadListParams) (protocol.ThreadListResponse, error) {
 	r := protocol.ThreadListResponse{Data: []protocol.Thread{}}
-	cursor, err := readCursor(p.Cursor)
-	if err != nil || p.Archived != nil && *p.Archived {
-		return r, err // none is archived: threads live in memory only
+	q, ok := m.query(p)
+	if !ok {
+		return r, errCursor
 	}
-	entries, err := m.spoken(ctx, p)
-	if err != nil {
+	if p.Cwd != nil && len(p.Cwd) == 0 {
+		return r, nil
+	}
+	var err error
+	if !q.Archived {
+		if q.Live, err = m.liveEntries(ctx); err != nil {
+			return r, err
+		}
+	}
+	var page rollout.Page
+	if m.store != nil {
+		page, err = m.store.List(ctx, q)
+	} else {
+		page, err = rollout.ListLive(q)
+	}
+	switch {
+	case errors.Is(err, rollout.ErrCursor):
+		return r, errCursor
+	case errors.Is(err, context.Canceled):
 		return r, err
+	case err != nil:
+		m.log.Warn("threads not listed", zap.Error(err))
+		return r, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "The threads cannot be listed: %v", plainCause(err))
 	}
-	order := func(a, b protocol.Thread) int {
-		if p.SortKey != nil && *p.SortKey == protocol.SortUpdatedAt && a.UpdatedAt != b.UpdatedAt {
-			return int(b.UpdatedAt - a.UpdatedAt)
+	r.NextCursor, r.BackwardsCursor = optional(page.Next), optional(page.Back)
+	for i := range page.Entries {
+		v := page.Entries[i].Thread()
+		if t := m.live(v.ID); t != nil && !q.Archived {
+			// One that has just been unloaded stays notLoaded.
+			_ = t.do(ctx, func() { v.Status = t.status })
 		}
-		return strings.Compare(b.ID, a.ID)
+		r.Data = append(r.Data, v)
 	}
-	slices.SortFunc(entries, order)
-	if p.SortDirection != nil && *p.SortDirection == protocol.SortAscending {
-		slices.Reverse(entries)
-	}
-	if cursor != "" {
-		at := slices.IndexFunc(entries, func(t protocol.Thread) bool { return t.ID == cursor })
-		if at < 0 {
-			return r, protocol.Invalid(protocol.ReasonInvalidParams, "The thread that this cursor names is not in the list any more")
-		}
-		entries = entries[at+1:]
-	}
-	if len(entries) > 0 {
-		r.BackwardsCursor = &entries[0].ID
-	}
-	if size := pageSize(p.Limit, defaultPage); len(entries) > size {
-		entries = entries[:size]
-		r.NextCursor = &entries[size-1].ID
-	}
-	r.Data = append(r.Data, entries...)
 	return r, nil
 }
 
-// spoken are the threads of a list that the filters let through.
-func (m *Manager) spoken(ctx context.Context, p *protocol.ThreadListParams) ([]protocol.Thread, error) {
-	var out []protocol.Thread
+// query reads the parameters of a list. It fails for an empty cursor, as the
+// reference does.
+func (m *Manager) query(p *protocol.ThreadListParams) (q rollout.Query, ok bool) {
+	if p.Cursor != nil {
+		if q.Cursor = *p.Cursor; q.Cursor == "" {
+			return q, false
+		}
+	}
+	override(&q.SortKey, p.SortKey)
+	override(&q.Direction, p.SortDirection)
+	override(&q.Archived, p.Archived)
+	override(&q.Search, p.SearchTerm)
+	q.Limit = pageSize(p.Limit, defaultPage, maxPage)
+	if q.ModelProviders = p.ModelProviders; q.ModelProviders == nil {
+		q.ModelProviders = []string{m.config.Load().ModelProvider}
+	}
+	for _, k := range p.SourceKinds {
+		q.SourceKinds = append(q.SourceKinds, string(k))
+	}
+	for _, cwd := range p.Cwd {
+		q.Cwds = append(q.Cwds, absolute(cwd, m.cwd))
+	}
+	return q, true
+}
+
+// liveEntries are the live threads as entries of a list.
+func (m *Manager) liveEntries(ctx context.Context) ([]rollout.Entry, error) {
+	var out []rollout.Entry
 	for _, t := range m.all() {
-		var v protocol.Thread
-		show := false
-		if err := t.do(ctx, func() { v, show = t.view(), t.spoken && !t.ephemeral }); err != nil {
-			return nil, err
+		err := t.do(ctx, func() {
+			if !t.spoken || t.ephemeral {
+				return
+			}
+			e := rollout.Entry{Meta: t.meta, Preview: t.preview, Updated: t.updated, Name: t.name, Git: t.git}
+			if t.file != nil {
+				e.Path = t.file.Path()
+			}
+			out = append(out, e)
+		})
+		if err != nil && ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
-		term := ""
-		if p.SearchTerm != nil {
-			term = strings.ToLower(*p.SearchTerm)
-		}
-		switch {
-		case !show,
-			len(p.ModelProviders) > 0 && !slices.Contains(p.ModelProviders, v.ModelProvider),
-			len(p.SourceKinds) > 0 && !slices.Contains(p.SourceKinds, v.Source),
-			len(p.Cwd) > 0 && !slices.Contains(p.Cwd, v.Cwd),
-			!strings.Contains(strings.ToLower(v.Preview), term):
-			continue
-		}
-		out = append(out, v)
 	}
 	return out, nil
 }

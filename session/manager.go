@@ -89,7 +89,8 @@ func NewManager(o Options) *Manager {
 // settings. Live threads keep theirs.
 func (m *Manager) SetConfig(c *config.Config) { m.config.Store(c) }
 
-// add takes a thread in and starts its goroutine, which ends in Shutdown.
+// add takes a thread in and starts its goroutine, which ends in Shutdown or when
+// the thread is unloaded.
 func (m *Manager) add(t *thread) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -115,28 +116,41 @@ func (m *Manager) thread(id string) (*thread, error) {
 	if err != nil {
 		return nil, protocol.Invalid(protocol.ReasonThreadNotFound, "This is no thread id: a UUID is expected")
 	}
-	return nil, protocol.Invalid(protocol.ReasonThreadNotFound, "No such thread is loaded: %s", parsed)
+	return nil, errNotLoaded(parsed.String())
 }
 
-// live is the live thread with an id, or nil.
+func errNotLoaded(id string) error {
+	return protocol.Invalid(protocol.ReasonThreadNotFound, "No such thread is loaded: %s. A stored one must be resumed first", id)
+}
+
+// live is the live thread with an id, or nil. It waits for the end of one that is
+// being unloaded.
 func (m *Manager) live(id string) *thread {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if t := m.threads[id]; t != nil {
+	t := m.threads[id]
+	if t == nil {
+		if parsed, err := uuid.Parse(id); err == nil {
+			t = m.threads[parsed.String()] // a UUID may be written in other ways; the reference takes them
+		}
+	}
+	var left chan struct{}
+	if t != nil {
+		left = t.left
+	}
+	m.mu.Unlock()
+	if left == nil {
 		return t
 	}
-	parsed, err := uuid.Parse(id)
-	if err != nil {
-		return nil
-	}
-	return m.threads[parsed.String()] // a UUID may be written in other ways; the reference takes them
+	<-left
+	return nil
 }
 
-// livePath is the live thread that is kept in a file, or nil.
+// livePath is the live thread that is kept in a file, or nil. It waits as live
+// does.
 func (m *Manager) livePath(path string) *thread {
 	for _, t := range m.all() {
 		if t.file != nil && t.file.Path() == path {
-			return t
+			return m.live(t.id)
 		}
 	}
 	return nil

@@ -40,10 +40,7 @@ func (m *Manager) look(ctx context.Context, id string) (v protocol.Thread, r tur
 // storedView is a stored thread as the wire shows it, without its turns.
 func (m *Manager) storedView(log *rollout.Log) protocol.Thread {
 	v := log.Thread()
-	v.Name = m.store.Name(log.Meta.ID)
-	if g := m.store.Git(log.Meta.ID); g != nil {
-		v.GitInfo = g
-	}
+	v.Name, v.GitInfo = m.store.Name(log.Meta.ID), m.store.Git(&log.Meta)
 	return v
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/uuid"
 
 	"app-server/internal/config"
 	"app-server/internal/prompt"
@@ -51,8 +50,6 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 		}
 		w, log, err = m.store.ContinueFile(ctx, path)
 		err = storageError(err, path)
-	} else if uuid.Validate(p.ThreadID) != nil {
-		err = protocol.Invalid(protocol.ReasonThreadNotFound, "This is no thread id: a UUID is expected")
 	} else {
 		w, log, err = m.continueThread(ctx, p.ThreadID)
 	}
@@ -64,12 +61,12 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 
 // continueThread opens the file of a thread that is not archived.
 func (m *Manager) continueThread(ctx context.Context, id string) (*rollout.Writer, *rollout.Log, error) {
-	at, err := m.store.Find(id)
-	if err == nil && at.Archived {
-		return nil, nil, protocol.Invalid(protocol.ReasonThreadArchived, "The thread %s is archived; it has to be brought back before it can go on", id)
-	}
+	at, id, err := m.place(id)
 	if err != nil {
-		return nil, nil, storageError(err, id)
+		return nil, nil, err
+	}
+	if at.Archived {
+		return nil, nil, protocol.Invalid(protocol.ReasonThreadArchived, "The thread %s is archived; it has to be brought back before it can go on", id)
 	}
 	w, log, err := m.store.ContinueFile(ctx, at.Path)
 	return w, log, storageError(err, id)
@@ -99,10 +96,7 @@ func (m *Manager) resumeStored(ctx context.Context, w *rollout.Writer, log *roll
 	if err != nil {
 		return r, nil, err
 	}
-	t.file, t.name = w, m.store.Name(t.id)
-	if g := m.store.Git(t.id); g != nil {
-		t.git = g
-	}
+	t.file, t.name, t.git = w, m.store.Name(t.id), m.store.Git(&meta)
 	r = startResponse(t, found.Sources)
 	if !p.ExcludeTurns {
 		record := t.record()
@@ -139,6 +133,7 @@ func (m *Manager) rejoin(ctx context.Context, t *thread, excludeTurns bool) (r p
 	var record turnRecord
 	var tokens *protocol.ThreadTokenUsage
 	err = t.do(ctx, func() {
+		t.subscribe()
 		found := prompt.ProjectDocs(docsOptions(t.cfg, t.settings.cwd))
 		r, record, tokens = startResponse(t, found.Sources), t.record(), t.tokens
 	})

@@ -50,7 +50,7 @@ func (t *thread) rollback(ctx context.Context, turns int) error {
 	case t.current != nil || t.next != nil:
 		return protocol.Invalid(protocol.ReasonTurnRunning, "A turn is running; nothing can be taken back before it has ended")
 	case t.closing:
-		return errShuttingDown
+		return t.over()
 	}
 	if t.past == nil && len(t.turns) == 0 {
 		return nil

@@ -3,8 +3,10 @@ package session
 import (
 	"context"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"go.uber.org/zap"
 
 	"app-server/internal/backend"
@@ -37,6 +39,11 @@ type thread struct {
 	// cmds carries work to the thread's goroutine; gone is closed at its end.
 	cmds chan func()
 	gone chan struct{}
+	// left is made when the thread is to be unloaded, guarded by Manager.mu, and
+	// closed once it is.
+	left chan struct{}
+	// silent is set while the parent does not want to hear of the thread.
+	silent atomic.Bool
 
 	// Owned by the thread's goroutine.
 	updated  time.Time
@@ -54,6 +61,11 @@ type thread struct {
 	current *turn                      // the turn that runs or is about to
 	next    *turn                      // waits until current has sent its last notification
 	closing bool
+	// rest ends a silent thread that stays idle; nil where none runs.
+	rest *time.Timer
+	// injected are items that the history has in the file, and is yet to get from
+	// the turn that has it.
+	injected []jsontext.Value
 	// settled is conv as the last turn that has ended left it.
 	settled conversation
 
@@ -103,7 +115,7 @@ func (t *thread) do(ctx context.Context, work func()) error {
 	select {
 	case t.cmds <- job:
 	case <-t.gone:
-		return errShuttingDown
+		return t.over()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -166,7 +178,7 @@ func (t *thread) begin(u *turn) error {
 	switch {
 	case t.closing:
 		u.cancel()
-		return errShuttingDown
+		return t.over()
 	case t.current == nil:
 		t.current = u
 	case t.next == nil:
@@ -194,6 +206,7 @@ func (t *thread) replace(u *turn) error {
 
 // newTurn makes a turn, which does its task once it is armed.
 func (t *thread) newTurn(id string, kind turnKind, s settings) *turn {
+	t.subscribe() // whoever begins a turn wants to hear of its end
 	u := &turn{
 		id: id, kind: kind, th: t, set: s, info: backend.LookupModel(s.model), provider: t.cfg.Providers[s.provider],
 		state: &backend.TurnState{TurnID: id, Sandbox: string(s.sandbox.Mode())},
@@ -229,7 +242,11 @@ func (t *thread) release(u *turn) {
 		return
 	}
 	u.cancel()
+	for _, raw := range t.takeInjected() {
+		t.conv.hear(raw)
+	}
 	t.settled = t.conv.fork()
 	t.current, t.next = t.next, nil
 	t.launch()
+	t.restLater()
 }

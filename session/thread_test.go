@@ -319,7 +319,7 @@ func TestLists(t *testing.T) {
 		if got+" | "+rest != "gamma beta | alpha" || last.NextCursor != nil {
 			t.Errorf("pages %q and %q, %v", got, rest, last.NextCursor)
 		}
-		if back, _ := list(`{"sortDirection":"asc","cursor":"` + *page.BackwardsCursor + `"}`); back != "delta" {
+		if back, _ := list(`{"sortDirection":"asc","cursor":"` + *page.BackwardsCursor + `"}`); back != "gamma delta" {
 			t.Errorf("backwards from the first page: %q", back)
 		}
 		for _, cursor := range []string{"zzz", "01a21086-e757-7bf2-97d5-d3e23dcc2d6a"} {

@@ -118,11 +118,11 @@ func (u *turn) survive(f func() error) (err error) {
 
 // notify sends a notification that the parent must get. An interrupt does not
 // end the wait for a slow parent; only the end of the server does.
-func (u *turn) notify(method string, params any) { u.th.m.notify(u.th.m.base, method, params) }
+func (u *turn) notify(method string, params any) { u.th.tell(u.th.m.base, method, params) }
 
 // delta sends a notification that only shows progress. An interrupt ends the
 // wait for a slow parent.
-func (u *turn) delta(method string, params any) { u.th.m.notify(u.ctx, method, params) }
+func (u *turn) delta(method string, params any) { u.th.tell(u.ctx, method, params) }
 
 // work is all of the turn but its end.
 func (u *turn) work() error {
@@ -256,13 +256,16 @@ func (u *turn) take() []steer {
 // pending takes the input that came while the model was busy, and takes in what
 // else the model is to know.
 func (u *turn) pending() (more []steer) {
-	var notes []jsontext.Value
+	var notes, injected []jsontext.Value
 	_ = u.th.do(u.th.m.base, func() {
 		more = u.take()
 		if u.conv == &u.th.conv { // they are not for a reviewer
-			notes, u.notes = u.notes, nil
+			notes, u.notes, injected = u.notes, nil, u.th.takeInjected()
 		}
 	})
+	for _, raw := range injected {
+		u.conv.hear(raw)
+	}
 	for _, n := range notes {
 		u.remember(n)
 	}

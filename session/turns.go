@@ -52,8 +52,9 @@ func newRecord(id string) protocol.Turn {
 // startTurn makes a turn, or steers into the one that runs and returns its id.
 func (t *thread) startTurn(id string, p *protocol.TurnStartParams, chars int) (*turn, string, error) {
 	if t.closing {
-		return nil, "", errShuttingDown
+		return nil, "", t.over()
 	}
+	t.subscribe() // also where the input only joins a turn
 	s, err := t.settings.with(p, t.m.cwd)
 	if err != nil {
 		return nil, "", err

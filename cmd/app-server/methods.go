@@ -51,7 +51,14 @@ func (s *server) methods() *rpc.Mux {
 	rpc.HandleThen(m, protocol.MethodThreadFork, func(p *protocol.ThreadForkParams) string { return laneThread(p.ThreadID) }, s.forkThread)
 	rpc.HandleThen(m, protocol.MethodThreadRollback, func(p *protocol.ThreadRollbackParams) string { return laneThread(p.ThreadID) }, s.threads.RollbackThread)
 	rpc.Handle(m, protocol.MethodThreadTurnsList, func(p *protocol.ThreadTurnsListParams) string { return laneThread(p.ThreadID) }, s.threads.ListTurns)
-	rpc.Handle(m, protocol.MethodThreadList, nil, s.threads.ListThreads)
+	rpc.HandleThen(m, protocol.MethodThreadArchive, func(p *protocol.ThreadArchiveParams) string { return laneThread(p.ThreadID) }, s.threads.ArchiveThread)
+	rpc.HandleThen(m, protocol.MethodThreadUnarchive, func(p *protocol.ThreadUnarchiveParams) string { return laneThread(p.ThreadID) }, s.threads.UnarchiveThread)
+	rpc.HandleThen(m, protocol.MethodThreadNameSet, func(p *protocol.ThreadSetNameParams) string { return laneThread(p.ThreadID) }, s.threads.NameThread)
+	rpc.Handle(m, protocol.MethodThreadMetadataUpdate, func(p *protocol.ThreadMetadataUpdateParams) string { return laneThread(p.ThreadID) }, s.threads.UpdateMetadata)
+	rpc.Handle(m, protocol.MethodThreadUnsubscribe, func(p *protocol.ThreadUnsubscribeParams) string { return laneThread(p.ThreadID) }, s.threads.Unsubscribe)
+	rpc.Handle(m, protocol.MethodThreadInjectItems, func(p *protocol.ThreadInjectItemsParams) string { return laneThread(p.ThreadID) }, s.threads.InjectItems)
+	rpc.Handle(m, protocol.MethodGetConversationSummary, nil, s.threads.Summary)
+	rpc.Handle(m, protocol.MethodThreadList, nil, s.listThreads)
 	rpc.Handle(m, protocol.MethodThreadLoadedList, nil, s.threads.LoadedThreads)
 	rpc.Handle(m, protocol.MethodThreadRead, func(p *protocol.ThreadReadParams) string { return laneThread(p.ThreadID) }, s.threads.ReadThread)
 	rpc.HandleThen(m, protocol.MethodTurnStart, func(p *protocol.TurnStartParams) string { return laneThread(p.ThreadID) }, s.threads.StartTurn)
@@ -75,6 +82,13 @@ func (s *server) resumeThread(ctx context.Context, p *protocol.ThreadResumeParam
 
 func (s *server) forkThread(ctx context.Context, p *protocol.ThreadForkParams) (protocol.ThreadStartResponse, func(), error) {
 	return beginThread(ctx, s, p, s.threads.ForkThread)
+}
+
+// listThreads handles thread/list with the settings as they are now: they name the
+// provider whose threads are listed.
+func (s *server) listThreads(ctx context.Context, p *protocol.ThreadListParams) (protocol.ThreadListResponse, error) {
+	s.threads.SetConfig(s.settings.Current())
+	return s.threads.ListThreads(ctx, p)
 }
 
 // beginThread begins a thread with the settings as they are now: a parent may

@@ -6,18 +6,11 @@ import "app-server/protocol"
 // does not serve (yet). Their answer says so, in a way that a program can read.
 // A test keeps it and the method table from overlapping.
 var notServed = map[string]bool{
-	protocol.MethodGetConversationSummary:            true,
-	protocol.MethodThreadArchive:                     true,
-	protocol.MethodThreadUnsubscribe:                 true,
 	protocol.MethodThreadIncrementElicitation:        true,
 	protocol.MethodThreadDecrementElicitation:        true,
-	protocol.MethodThreadNameSet:                     true,
-	protocol.MethodThreadMetadataUpdate:              true,
 	protocol.MethodThreadMemoryModeSet:               true,
 	protocol.MethodMemoryReset:                       true,
-	protocol.MethodThreadUnarchive:                   true,
 	protocol.MethodThreadApproveGuardianDeniedAction: true,
-	protocol.MethodThreadInjectItems:                 true,
 	protocol.MethodMarketplaceAdd:                    true,
 	protocol.MethodMarketplaceRemove:                 true,
 	protocol.MethodMarketplaceUpgrade:                true,

@@ -31,6 +31,9 @@ type Query struct {
 	Archived    bool
 	// Search is looked for in names and previews, whatever the case.
 	Search string
+	// Live are threads that may have no file, to be listed among the stored ones.
+	// One that is stored as well is listed as it is stored.
+	Live []Entry
 }
 
 // Entry is a thread of a list.
@@ -58,22 +61,45 @@ type Page struct {
 // remembers what it has read, see the package comment: of a file it knows, only
 // the size and time are looked at. It fails with [ErrCursor] for a bad cursor.
 func (s *Store) List(ctx context.Context, q Query) (Page, error) {
-	if q.SortKey == "" {
-		q.SortKey = protocol.SortCreatedAt
-	}
-	var at *position
-	if q.Cursor != "" {
-		p, err := readCursor(q.Cursor)
-		if err != nil || p.key != q.SortKey {
-			return Page{}, ErrCursor
-		}
-		at = &p
+	at, err := q.start()
+	if err != nil {
+		return Page{}, err
 	}
 	heads, err := s.index.refresh(ctx, s, q.Archived)
 	if err != nil {
 		return Page{}, fmt.Errorf("rollout: list: %w", err)
 	}
-	found := s.filter(heads, &q)
+	return q.page(append(s.filter(heads, &q), q.unstored(heads)...), at), nil
+}
+
+// ListLive is [Store.List] where nothing is stored: of q.Live alone.
+func ListLive(q Query) (Page, error) {
+	at, err := q.start()
+	if err != nil {
+		return Page{}, err
+	}
+	return q.page(q.unstored(nil), at), nil
+}
+
+// start reads the cursor, and says what is meant where nothing is said. Without a
+// cursor there is no position.
+func (q *Query) start() (*position, error) {
+	if q.SortKey == "" {
+		q.SortKey = protocol.SortCreatedAt
+	}
+	if q.Cursor == "" {
+		return nil, nil
+	}
+	at, err := readCursor(q.Cursor)
+	if err != nil || at.key != q.SortKey {
+		return nil, ErrCursor
+	}
+	return &at, nil
+}
+
+// page sorts what was found and cuts a page, which begins at a position or, for
+// nil, at the start.
+func (q *Query) page(found []Entry, at *position) Page {
 	up := q.Direction == protocol.SortAscending
 	slices.SortFunc(found, func(a, b Entry) int { return a.position(q.SortKey).compare(b.position(q.SortKey), up) })
 	if at != nil {
@@ -94,42 +120,76 @@ func (s *Store) List(ctx context.Context, q Query) (Page, error) {
 		page.Next = found[q.Limit-1].position(q.SortKey).cursor()
 	}
 	page.Entries = found
-	return page, nil
+	return page
 }
 
 // filter makes the entries that the query lets through.
 func (s *Store) filter(heads []*head, q *Query) []Entry {
-	kinds := q.SourceKinds
-	if len(kinds) == 0 {
-		kinds = []string{"cli", "vscode"}
-	}
 	names, metadata := s.names.load(), s.metadata.load()
-	term := strings.ToLower(q.Search)
-	has := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
 	var out []Entry
 	for _, h := range heads {
-		if h.ID == "" || !h.Spoken || !has(q.ModelProviders, h.Provider) || !has(q.Cwds, h.Cwd) || !slices.Contains(kinds, sourceKind(h.Source)) {
-			continue
-		}
-		name := names[h.ID].Name
-		if term != "" && !strings.Contains(strings.ToLower(h.Preview), term) &&
-			(name == nil || !strings.Contains(strings.ToLower(*name), term)) {
+		if h.ID == "" || !h.Spoken {
 			continue
 		}
 		e := h.entry(s.home, q.Archived)
-		e.Name = name
-		if g := metadata[h.ID].git(); g != nil {
-			e.Git = g
+		e.Name = names[h.ID].Name
+		if n := metadata[h.ID]; n.Git != nil {
+			e.Git = n.git()
 		}
-		out = append(out, e)
+		if q.admits(&e) {
+			out = append(out, e)
+		}
 	}
 	return out
+}
+
+// unstored are the live threads that the query lets through and that no file
+// shows.
+func (q *Query) unstored(heads []*head) []Entry {
+	if len(q.Live) == 0 {
+		return nil
+	}
+	shown := make(map[string]bool, len(heads))
+	for _, h := range heads {
+		shown[h.ID] = shown[h.ID] || h.Spoken
+	}
+	var out []Entry
+	for i := range q.Live {
+		if e := &q.Live[i]; !shown[e.Meta.ID] && q.admits(e) {
+			out = append(out, *e)
+		}
+	}
+	return out
+}
+
+// admits reports whether the filters let an entry through.
+func (q *Query) admits(e *Entry) bool {
+	has := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
+	return has(q.ModelProviders, e.Meta.ModelProvider) && has(q.Cwds, e.Meta.Cwd) && q.admitsKind(e.Meta.SourceKind()) &&
+		(q.Search == "" || contains(e.Preview, q.Search) || e.Name != nil && contains(*e.Name, q.Search))
+}
+
+func (q *Query) admitsKind(kind string) bool {
+	if len(q.SourceKinds) == 0 {
+		return kind == "cli" || kind == "vscode"
+	}
+	return slices.ContainsFunc(q.SourceKinds, func(k string) bool {
+		return k == kind || k == "subAgent" && strings.HasPrefix(kind, k)
+	})
+}
+
+// contains looks for a term, whatever the case.
+func contains(text, term string) bool {
+	return strings.Contains(strings.ToLower(text), strings.ToLower(term))
 }
 
 // Thread is the thread as the wire shows it, not loaded and without turns.
 func (e *Entry) Thread() protocol.Thread {
 	t := threadOf(&e.Meta)
-	t.Preview, t.UpdatedAt, t.Path, t.GitInfo, t.Name = e.Preview, e.Updated.Unix(), &e.Path, e.Git, e.Name
+	t.Preview, t.UpdatedAt, t.GitInfo, t.Name = e.Preview, e.Updated.Unix(), e.Git, e.Name
+	if e.Path != "" {
+		t.Path = &e.Path
+	}
 	return t
 }
 

@@ -334,7 +334,7 @@ func TestFork(t *testing.T) {
 func TestNamesAndGit(t *testing.T) {
 	s := New(t.TempDir())
 	a, b := newID(t), newID(t)
-	if s.Name(a) != nil || s.Git(a) != nil {
+	if s.Name(a) != nil || s.Git(&Meta{ID: a}) != nil {
 		t.Error("something is known of nothing")
 	}
 	for _, n := range []struct{ id, name string }{{a, "one"}, {b, "two\n"}, {a, "three"}} {
@@ -365,7 +365,7 @@ func TestNamesAndGit(t *testing.T) {
 		if n := s.Name(b); n == nil || *n != "four" {
 			t.Errorf("name %v", n)
 		}
-		if diff := cmp.Diff(&git, s.Git(a)); diff != "" {
+		if diff := cmp.Diff(&git, s.Git(&Meta{ID: a})); diff != "" {
 			t.Error(diff)
 		}
 	}

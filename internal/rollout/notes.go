@@ -181,11 +181,18 @@ func (s *Store) SetGit(id string, git protocol.GitInfo) error {
 	return nil
 }
 
-// Git returns what was set with SetGit, or nil; then what [Meta] says holds.
-func (s *Store) Git(id string) *protocol.GitInfo { return s.metadata.load()[id].git() }
+// Git returns what is known of the repository of a thread: what SetGit has set,
+// else what its file begins with; nil for nothing.
+func (s *Store) Git(m *Meta) *protocol.GitInfo {
+	if n := s.metadata.load()[m.ID]; n.Git != nil {
+		return n.git()
+	}
+	return m.Git
+}
 
+// git is nil where nothing is known, which may have been set so.
 func (n note) git() *protocol.GitInfo {
-	if n.Git == nil {
+	if n.Git == nil || *n.Git == (noteGit{}) {
 		return nil
 	}
 	return &protocol.GitInfo{SHA: n.Git.SHA, Branch: n.Git.Branch, OriginURL: n.Git.OriginURL}
