@@ -23,6 +23,9 @@ func (m *Manager) ShellCommand(ctx context.Context, p *protocol.ThreadShellComma
 	if strings.TrimSpace(p.Command) == "" {
 		return done, nil, protocol.Invalid(protocol.ReasonInvalidParams, "The command is empty")
 	}
+	if strings.Contains(p.Command, "\x00") {
+		return done, nil, protocol.Invalid(protocol.ReasonInvalidParams, "The command has a NUL character in it")
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return done, nil, err
@@ -37,7 +40,9 @@ func (m *Manager) ShellCommand(ctx context.Context, p *protocol.ThreadShellComma
 func (t *thread) shellCommand(turnID, command string) (func(), error) {
 	if u := t.current; u != nil && !u.closing {
 		answered := make(chan struct{})
+		u.beside++
 		u.asides.Go(func() {
+			defer t.post(func() { u.beside--; u.stirred() })
 			for _, wait := range []chan struct{}{answered, u.begun} {
 				select {
 				case <-wait:

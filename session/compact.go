@@ -257,17 +257,20 @@ func withoutOldest(items []jsontext.Value) []jsontext.Value {
 		total += itemTokens(raw)
 	}
 	cut := 0
-	calls := map[string]bool{}
+	open := map[string]int{} // calls left out whose output is still to come
 	for cut < len(items) && (cut == 0 || dropped < total*shrinkPercent/100) {
-		if _, id := callOf(items[cut]); id != "" {
-			calls[id] = true
+		if kind, id := callOf(items[cut]); strings.HasSuffix(kind, "_output") {
+			open[id]--
+		} else if id != "" {
+			open[id]++
 		}
 		dropped += itemTokens(items[cut])
 		cut++
 	}
 	var rest []jsontext.Value
 	for _, raw := range items[cut:] {
-		if kind, id := callOf(raw); strings.HasSuffix(kind, "_output") && calls[id] {
+		if kind, id := callOf(raw); strings.HasSuffix(kind, "_output") && open[id] > 0 {
+			open[id]--
 			continue
 		}
 		rest = append(rest, raw)

@@ -15,6 +15,18 @@
 //	       history too long -> a summary of it takes its place -> next request
 //	       end: thread/status/changed, turn/completed
 //
+// # How a thread lasts
+//
+// A thread that is not ephemeral has a [rollout.Writer]. What the parent is told
+// of, and what the model is told, is appended before, by the goroutine that tells
+// it; a disk that takes nothing costs a warning, never a turn. Of what was there
+// when a thread was loaded only the conversation is in memory: turns are read from
+// the file when a parent asks for them. thread/resume and thread/fork load a thread
+// in one way. What a killed turn has left open (calls without an output, an
+// interrupt that the model does not know of) is owed to the model, and given when
+// the next turn begins. A rollback is a line in the file, after which the
+// conversation is read again.
+//
 // # Who owns what
 //
 // Each live thread has one goroutine that owns its state: settings, finished

@@ -89,8 +89,16 @@ const (
 	roleAssistant = "assistant"
 )
 
+// waitingCall is a call of the model that waits for its output.
+type waitingCall struct {
+	tools.Call
+	// source is the backend's id of the call. That of the tools is the one under
+	// which the parent sees it.
+	source string
+}
+
 // outputItem is the answer to a call.
-func outputItem(c tools.Call, out tools.Output) jsontext.Value {
+func outputItem(c waitingCall, out tools.Output) jsontext.Value {
 	kind := "function_call_output"
 	if c.Kind == tools.CallCustom {
 		kind = "custom_tool_call_output"
@@ -103,7 +111,7 @@ func outputItem(c tools.Call, out tools.Output) jsontext.Value {
 		Type   string         `json:"type"`
 		CallID string         `json:"call_id"`
 		Output jsontext.Value `json:"output"`
-	}{kind, c.ID, content})
+	}{kind, c.source, content})
 }
 
 // modelItem is what the turn reads of an item of the model.

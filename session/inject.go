@@ -70,7 +70,8 @@ func (t *thread) takeInjected() []jsontext.Value {
 // a compaction like others.
 func (c *conversation) hear(raw jsontext.Value) {
 	c.add(raw)
-	for _, text := range userTexts(raw) {
+	m, _ := readMessage(raw)
+	for _, text := range m.userTexts() {
 		if !prompt.IsContext(text) {
 			c.words = append(c.words, text)
 		}

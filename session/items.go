@@ -174,7 +174,9 @@ func (f *fold) finished(ev *backend.Event) {
 	}
 	f.u.rememberAs(withoutID(ev.Item), ev.Item)
 	if c, ok := it.call(); ok {
-		f.u.calls = append(f.u.calls, c)
+		source := c.ID
+		c.ID = f.u.itemID(source)
+		f.u.calls = append(f.u.calls, waitingCall{c, source})
 		return
 	}
 	if f.u.keeps(&it) {
@@ -323,6 +325,9 @@ func (u *turn) itemStarted(item protocol.ThreadItem) {
 // parent that has heard of an item finds it with thread/read, now and after the
 // end of this server.
 func (u *turn) itemCompleted(item protocol.ThreadItem) {
+	if said, ok := item.(*protocol.AgentMessageItem); ok { // which only the turn's goroutine completes
+		u.lastMessage = &said.Text
+	}
 	u.th.keep(rollout.ItemCompleted(u.id, item))
 	u.th.post(func() {
 		if u.record != nil {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"strings"
 
@@ -65,14 +66,19 @@ func dynamicTools(meta *rollout.Meta) ([]protocol.DynamicToolSpec, error) {
 // instruction files as they are now.
 func storedConversation(log *rollout.Log, items []jsontext.Value, here docs) conversation {
 	var c conversation
-	aborted, told := false, false
+	var context, docs, aborted bool // whether the model was told of them
 	for i, raw := range items {
 		raw = forBackend(raw)
 		items[i] = raw
 		c.added += itemTokens(raw)
-		for _, text := range userTexts(raw) {
+		m, ok := readMessage(raw)
+		if !ok {
+			continue
+		}
+		context = context || m.Role == roleDeveloper
+		for _, text := range m.userTexts() {
 			aborted = prompt.IsTurnAborted(text)
-			told = told || here.text != "" && text == here.text
+			docs = docs || here.text != "" && text == here.text
 			if !prompt.IsContext(text) {
 				c.words = append(c.words, text)
 			}
@@ -86,8 +92,11 @@ func storedConversation(log *rollout.Log, items []jsontext.Value, here docs) con
 			c.counted, c.added = counted, 0
 		}
 	}
-	if c.told = toldBefore(log.Told); told {
-		c.told.docs = here
+	// A compaction of another server may have left nothing of it.
+	if context {
+		if c.told = toldBefore(log.Told); docs {
+			c.told.docs = here
+		}
 	}
 	c.owed = unanswered(items)
 	if log.Unended() && !aborted {
@@ -114,16 +123,23 @@ func toldBefore(s *rollout.Settings) told {
 // forBackend is a stored item as it goes out: some servers keep ids that the
 // backend does not know again.
 func forBackend(raw jsontext.Value) jsontext.Value {
-	if strings.Contains(string(raw), `"id"`) {
+	if bytes.Contains(raw, []byte(`"id"`)) {
 		return withoutID(raw)
 	}
 	return raw
 }
 
-// userTexts are the texts of a user message, but those around images.
-func userTexts(raw jsontext.Value) []string {
-	var m message
-	if json.Unmarshal(raw, &m, rawOptions) != nil || m.Type != itemMessage || m.Role != roleUser {
+// readMessage reads an item that is a message.
+func readMessage(raw jsontext.Value) (m message, ok bool) {
+	if !bytes.Contains(raw, []byte(`"message"`)) {
+		return m, false // without a look at all of an output
+	}
+	return m, json.Unmarshal(raw, &m, rawOptions) == nil && m.Type == itemMessage
+}
+
+// userTexts are the texts of a message of the user, but those around images.
+func (m *message) userTexts() []string {
+	if m.Role != roleUser {
 		return nil
 	}
 	var out []string
@@ -138,7 +154,8 @@ func userTexts(raw jsontext.Value) []string {
 // firstWords are the first of the user's own words.
 func firstWords(items []jsontext.Value) string {
 	for _, raw := range items {
-		for _, text := range userTexts(raw) {
+		m, _ := readMessage(raw)
+		for _, text := range m.userTexts() {
 			if !prompt.IsContext(text) {
 				return text
 			}
@@ -148,25 +165,26 @@ func firstWords(items []jsontext.Value) string {
 }
 
 // unanswered are outputs for the calls that have none, because the server was
-// killed: the backend refuses a conversation with such a call.
+// killed: the backend refuses a conversation with such a call. Of calls with one
+// id, the first ones are those that were answered.
 func unanswered(items []jsontext.Value) []jsontext.Value {
-	var calls []tools.Call
-	answered := map[string]bool{}
+	var calls []waitingCall
+	answers := map[string]int{}
 	for _, raw := range items {
 		kind, id := callOf(raw)
 		switch {
 		case id == "":
 		case strings.HasSuffix(kind, "_output"):
-			answered[id] = true
+			answers[id]++
 		case kind == itemCustom:
-			calls = append(calls, tools.Call{ID: id, Kind: tools.CallCustom})
+			calls = append(calls, waitingCall{tools.Call{Kind: tools.CallCustom}, id})
 		case kind == itemFunction || kind == itemLocalShell:
-			calls = append(calls, tools.Call{ID: id})
+			calls = append(calls, waitingCall{source: id})
 		}
 	}
 	var out []jsontext.Value
 	for _, c := range calls {
-		if !answered[c.ID] {
+		if answers[c.source]--; answers[c.source] < 0 {
 			out = append(out, outputItem(c, tools.Output{Text: "The call was aborted because the server ended before it was done. It may have been carried out in part."}))
 		}
 	}

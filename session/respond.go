@@ -135,7 +135,7 @@ func (u *turn) answer() {
 		outputs := make([]tools.Output, len(calls))
 		var wg sync.WaitGroup
 		for i, c := range calls {
-			wg.Go(func() { outputs[i] = u.kit.Run(u.ctx, c) })
+			wg.Go(func() { outputs[i] = u.kit.Run(u.ctx, c.Call) })
 		}
 		wg.Wait()
 		for _, out := range outputs {
@@ -151,7 +151,7 @@ const maxSideBySide = 16
 // one where the model was told so, up to the first that must run alone.
 func (u *turn) sideBySide() int {
 	n := 0
-	for n < len(u.calls) && n < maxSideBySide && u.info.ParallelToolCalls && u.kit.Parallel(u.calls[n]) {
+	for n < len(u.calls) && n < maxSideBySide && u.info.ParallelToolCalls && u.kit.Parallel(u.calls[n].Call) {
 		n++
 	}
 	return max(n, 1)

@@ -51,20 +51,25 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 		w, log, err = m.store.ContinueFile(ctx, path)
 		err = storageError(err, path)
 	} else {
-		place, id, placeErr := m.place(p.ThreadID)
-		switch {
-		case placeErr != nil:
-			return none, nil, placeErr
-		case place.Archived:
-			return none, nil, protocol.Invalid(protocol.ReasonThreadArchived, "The thread %s is archived; it must be unarchived first", id)
-		}
-		w, log, err = m.store.ContinueFile(ctx, place.Path)
-		err = storageError(err, id)
+		w, log, err = m.continueThread(ctx, p.ThreadID)
 	}
 	if err != nil {
 		return none, nil, err
 	}
 	return m.resumeStored(ctx, w, log, cfg, p)
+}
+
+// continueThread opens the file of a thread that is not archived.
+func (m *Manager) continueThread(ctx context.Context, id string) (*rollout.Writer, *rollout.Log, error) {
+	at, id, err := m.place(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if at.Archived {
+		return nil, nil, protocol.Invalid(protocol.ReasonThreadArchived, "The thread %s is archived; it has to be brought back before it can go on", id)
+	}
+	w, log, err := m.store.ContinueFile(ctx, at.Path)
+	return w, log, storageError(err, id)
 }
 
 func given(s *string) bool { return s != nil && *s != "" }

@@ -22,6 +22,8 @@ type review struct {
 	// id is the reviewer's conversation in the eyes of the backend.
 	id   string
 	conv conversation
+	// threads are the settings of the thread, which are not all the reviewer's.
+	threads settings
 	// hidden are the names of tools that the reviewer is not offered.
 	hidden map[string]bool
 	// said is the last message of the reviewer. Owned by the turn's goroutine.
@@ -135,6 +137,7 @@ func reviewInput(text string) []protocol.UserInput {
 // user's own conversation and not for it.
 func (t *thread) startReview(turnID string, r *review) (*turn, error) {
 	s := t.settings
+	r.threads = s
 	s.mode, s.modeDeveloper, s.personality = "", "", ""
 	if t.cfg.ReviewModel != "" {
 		s.model = t.cfg.ReviewModel

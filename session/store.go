@@ -62,9 +62,14 @@ func (u *turn) keepContext(items []jsontext.Value) {
 	u.keep(append(records, rollout.TurnContext(u.storedSettings()))...)
 }
 
-// storedSettings are the turn's settings in the form of the file.
+// storedSettings are the turn's settings in the form of the file; those of the
+// thread where a reviewer works under others.
 func (u *turn) storedSettings() *rollout.Settings {
-	s := u.set.stored()
+	set := u.set
+	if u.review != nil {
+		set = u.review.threads
+	}
+	s := set.stored()
 	s.TurnID, s.Date, s.Timezone = u.id, u.started.Format(time.DateOnly), timezone(u.started)
 	return s
 }

@@ -210,7 +210,7 @@ func (t *thread) newTurn(id string, kind turnKind, s settings) *turn {
 	u := &turn{
 		id: id, kind: kind, th: t, set: s, info: backend.LookupModel(s.model), provider: t.cfg.Providers[s.provider],
 		state: &backend.TurnState{TurnID: id, Sandbox: string(s.sandbox.Mode())},
-		begun: make(chan struct{}), seen: map[string]bool{},
+		begun: make(chan struct{}), stir: make(chan struct{}, 1), seen: map[string]bool{},
 	}
 	u.conv = &t.conv
 	u.kit = t.tools.Begin(id, toolEnv(s, u.info), host{u})

@@ -61,15 +61,19 @@ type turn struct {
 	notes      []jsontext.Value // for the model, when it is asked next
 	record     *protocol.Turn   // in thread.turns; nil before turn/started
 
-	// asides counts the user's commands that run beside the turn. It grows on
-	// the thread's goroutine, while closing is false.
+	beside int // the user's commands that run beside the turn
+
+	// asides waits for the goroutines of those commands. It grows on the thread's
+	// goroutine, while closing is false.
 	asides sync.WaitGroup
+	// stir has a value when input came or a command beside the turn has ended.
+	stir chan struct{}
 
 	// Owned by the turn's goroutine once that runs.
 	metadata map[string]string
 	started  time.Time
 	seen     map[string]bool // ids of items of this turn
-	calls    []tools.Call    // calls of the model without an output yet
+	calls    []waitingCall   // calls of the model without an output yet
 	// contextKept says that the file has the turn's settings; lastMessage is the
 	// last one of the model, or nil.
 	contextKept bool
@@ -148,6 +152,9 @@ func (u *turn) begin() {
 	told.StartedAt = &started
 	window := u.contextWindow()
 	u.keep(rollout.TurnStarted(&told, &window, u.set.mode))
+	if !t.conv.told.begun { // a turn that tells nothing must not leave the file without settings
+		u.keep(rollout.TurnContext(u.storedSettings()))
+	}
 	t.post(func() {
 		t.status, t.updated = status, u.started
 		r := newRecord(u.id)
@@ -266,13 +273,33 @@ func (u *turn) pending() (more []steer) {
 }
 
 // pendingOrClose does the same, and where there is none makes the turn take no
-// more, in one step: input is either heard or refused, never lost.
+// more, in one step: input is either heard or refused, never lost. While a
+// command of the user's runs beside the turn there may be more: it can run for
+// hours, and the user goes on talking meanwhile.
 func (u *turn) pendingOrClose() (more []steer) {
-	_ = u.th.do(u.th.m.base, func() {
-		more = u.take()
-		u.closing = u.closing || len(more) == 0
-	})
-	return more
+	for {
+		wait := false
+		_ = u.th.do(u.th.m.base, func() {
+			more = u.take()
+			wait = len(more) == 0 && u.beside > 0 && !u.closing && u.steerable() && u.ctx.Err() == nil
+			u.closing = u.closing || len(more) == 0 && !wait
+		})
+		if !wait {
+			return more
+		}
+		select {
+		case <-u.stir:
+		case <-u.ctx.Done():
+		}
+	}
+}
+
+// stirred wakes a turn that has nothing to do but wait.
+func (u *turn) stirred() {
+	select {
+	case u.stir <- struct{}{}:
+	default: // it is about to look
+	}
 }
 
 // wrapUp leaves the conversation fit for the next turn: calls that were not run

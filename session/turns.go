@@ -191,5 +191,6 @@ func (u *turn) queue(s steer) error {
 	}
 	u.steers = append(u.steers, s)
 	u.steerChars += s.chars
+	u.stirred()
 	return nil
 }

@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"rpc":            {},
 	"internal/fake":  {},
 	"account":        {"internal/oauth", "internal/redact"},
-	"internal/oauth": {"internal/redact"},
+	"internal/oauth": {"internal/atomicfile", "internal/redact"},
 	"session":        {"internal/backend", "internal/config", "internal/git", "internal/imagefile", "internal/process", "internal/prompt", "internal/rollout", "internal/tools"},
 	"internal/tools": {"internal/imagefile", "internal/process", "internal/process/shell", "internal/sandbox", "internal/tools/patch", "internal/tools/rules"},
 	"cmd/app-server": {"rpc", "account", "session", "internal/backend", "internal/config", "internal/process",
@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"examples/parent":  {"internal/fake"},
 	"internal/backend": {},
 	"internal/config":  {"internal/atomicfile"},
+	"internal/rollout": {"internal/atomicfile"},
 	"internal/prompt":  {"internal/project"},
 	"internal/skills":  {"internal/project"},
 }

@@ -122,10 +122,13 @@ func play(t *testing.T, story *fake.Story, mode fake.Mode, o fake.RunOptions) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
+	told := newToldTurns()
+	o.Line = told.line
 	updated, err := fake.Run(ctx, story, mode, o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	told.checkStored(t, filepath.Join(o.Dir, "home"))
 	if updated == nil {
 		return
 	}

@@ -13,8 +13,17 @@ import (
 // same folder, because a token has no place in /tmp. A path that is a link is
 // replaced by a file: resolve it first.
 func Replace(path string, data []byte) error {
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)),
-		renameio.WithPermissions(newMode), renameio.WithExistingPermissions())
+	return replace(path, data, renameio.WithPermissions(newMode), renameio.WithExistingPermissions())
+}
+
+// ReplacePrivate is [Replace] for a file that its owner alone may read, whatever
+// mode it had.
+func ReplacePrivate(path string, data []byte) error {
+	return replace(path, data, renameio.WithStaticPermissions(newMode))
+}
+
+func replace(path string, data []byte, mode ...renameio.Option) error {
+	f, err := renameio.NewPendingFile(path, append(mode, renameio.WithTempDir(filepath.Dir(path)))...)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,10 @@ import (
 	"path/filepath"
 )
 
+// ReplacePrivate is [Replace]: access is that of the folder, which for files that
+// nobody else may read lies in the user's profile.
+func ReplacePrivate(path string, data []byte) error { return Replace(path, data) }
+
 // Replace gives the file at path new content, in one step as far as Windows
 // can: renameio does not support it there. Access is that of the folder.
 func Replace(path string, data []byte) (err error) {

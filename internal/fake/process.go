@@ -18,6 +18,8 @@ type Process struct {
 	Stdin  io.WriteCloser
 	Stdout io.ReadCloser
 	Stderr *Log
+	// PID is a child's number; 0 for a function in this process.
+	PID int
 	// Signal delivers a signal.
 	Signal func(os.Signal) error
 	// Kill ends it the hard way. Killing twice is harmless.
@@ -66,7 +68,7 @@ func StartChild(l Launch) (*Process, error) {
 		_ = cmd.Wait() // the exit code says it all
 		exit <- cmd.ProcessState.ExitCode()
 	}()
-	return &Process{Stdin: in, Stdout: out, Stderr: stderr, Exit: exit,
+	return &Process{Stdin: in, Stdout: out, Stderr: stderr, Exit: exit, PID: cmd.Process.Pid,
 		Signal: cmd.Process.Signal,
 		Kill:   func() { _ = cmd.Process.Kill() },
 	}, nil

@@ -21,7 +21,10 @@ func (r *runner) processesLine(ctx context.Context, rest string) error {
 	if !ok {
 		return errors.New("want processes !contain TEXT")
 	}
-	text = strings.TrimSpace(text)
+	text, err := r.fillText(strings.TrimSpace(text))
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, r.patience(r.mode.Patience))
 	defer cancel()
 	for {

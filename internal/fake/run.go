@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -44,6 +46,8 @@ type RunOptions struct {
 	Dir string
 	// Update makes mismatches rewrite the story's lines instead of failing it.
 	Update bool
+	// Line, where set, is called with each line of the server's stdout, in order.
+	Line func(line string)
 }
 
 // Run plays a story. The error tells the line, what was wanted, what came, and
@@ -144,20 +148,8 @@ func (r *runner) setUp() error {
 	for _, s := range r.story.secrets {
 		r.vars[s.name] = s.value
 	}
-	replies, err := r.fillText(r.story.replies)
-	if err != nil {
-		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
-	}
-	parsed, err := ParseReplies(replies, r.story.repliesL)
-	if err != nil {
-		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
-	}
-	r.backend = NewBackend(parsed...)
-	if r.story.provider != nil {
-		if r.backend.Provider, err = r.makeProvider(); err != nil {
-			return fmt.Errorf("%s: %w", r.story.Path, err)
-		}
-	}
+	r.backend = NewBackend()
+	var err error
 	if r.mode.Memory {
 		r.endpoint = r.backend.ListenMemory()
 		r.transport = r.endpoint.Transport
@@ -165,10 +157,20 @@ func (r *runner) setUp() error {
 		return err
 	}
 	r.vars["backend"], r.vars["home"], r.vars["project"] = r.endpoint.URL, r.home, r.project
-	if r.backend.Provider != nil {
-		r.backend.Provider.Root = r.endpoint.URL
+	// A number that no other run uses, so that its processes can be told apart.
+	r.vars["mark"] = strconv.Itoa(100_000 + rand.IntN(900_000))
+	if r.story.provider != nil {
+		if r.backend.Provider, err = r.makeProvider(); err == nil {
+			r.backend.Provider.Root = r.endpoint.URL
+		}
 	}
-	if err = r.writeFiles(); err == nil {
+	if err == nil {
+		err = r.addReplies()
+	}
+	if err == nil {
+		err = r.writeFiles()
+	}
+	if err == nil {
 		err = r.start()
 	}
 	if err != nil {
@@ -176,6 +178,20 @@ func (r *runner) setUp() error {
 		r.backend.Close()
 	}
 	return err
+}
+
+// addReplies tells the backend what it answers.
+func (r *runner) addReplies() error {
+	text, err := r.fillText(r.story.replies)
+	if err != nil {
+		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
+	}
+	replies, err := ParseReplies(text, r.story.repliesL)
+	if err != nil {
+		return fmt.Errorf("%s: backend: %w", r.story.Path, err)
+	}
+	r.backend.Add(replies...)
+	return nil
 }
 
 // fillText puts variables into text that is no JSON.
@@ -255,6 +271,9 @@ func (r *runner) readStdout() {
 			l := &outLine{raw: line}
 			if v, decodeErr := decodeJSON([]byte(line)); decodeErr == nil && err == nil {
 				l.value, _ = v.(map[string]any)
+			}
+			if r.opts.Line != nil && err == nil {
+				r.opts.Line(line)
 			}
 			r.transcript.add("<- %s", line)
 			r.out.put(l)

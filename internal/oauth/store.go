@@ -14,6 +14,7 @@ import (
 	"github.com/gofrs/flock"
 	"go.uber.org/zap"
 
+	"app-server/internal/atomicfile"
 	"app-server/protocol"
 )
 
@@ -36,8 +37,8 @@ const (
 
 	// maxAuthFile is in bytes. A real file has a few thousand.
 	maxAuthFile = 1 << 20
-	// authFileMode lets only the owner read the tokens.
-	authFileMode = 0o600
+	// lockMode is the mode of the locks: nobody else has a reason to take them.
+	lockMode = 0o600
 )
 
 // Store keeps one sign-in. Its errors hold nothing of the content. It is safe for
@@ -160,7 +161,7 @@ func (h homeLocks) hold(ctx context.Context, name string) (release func(), err e
 	if err := os.MkdirAll(h.home, 0o700); err != nil {
 		return nil, err
 	}
-	l := flock.New(filepath.Join(h.home, name), flock.SetPermissions(authFileMode))
+	l := flock.New(filepath.Join(h.home, name), flock.SetPermissions(lockMode))
 	switch _, err := l.TryLockContext(ctx, lockPause); {
 	case err == nil:
 		return func() { _ = l.Close() }, nil
@@ -225,7 +226,7 @@ func (p *filePlace) save(a *Auth) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(p.path(), raw)
+	return atomicfile.ReplacePrivate(p.path(), raw)
 }
 
 // remove implements place. Where the file cannot be removed (it is mounted into

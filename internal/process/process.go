@@ -32,6 +32,8 @@ type Process struct {
 	outCancel context.CancelFunc
 	outMu     sync.Mutex // one call of Spec.Output at a time
 
+	writing chan struct{} // taken by who writes input
+
 	done   chan struct{}
 	result Result // written before done is closed
 
@@ -47,7 +49,8 @@ func newProcess(m *Manager, id int, s Spec) *Process {
 		s.Limit = DefaultLimit
 	}
 	p := &Process{
-		id: id, spec: s, m: m, stops: make(chan time.Duration, 1), signals: make(chan syscall.Signal, 1), done: make(chan struct{}),
+		id: id, spec: s, m: m, stops: make(chan time.Duration, 1), signals: make(chan syscall.Signal, 1),
+		writing: make(chan struct{}, 1), done: make(chan struct{}),
 		kept: [2]*ends{newEnds(s.Limit, s.Keep), newEnds(s.Limit, s.Keep)}, fresh: newEnds(DefaultLimit, KeepEnds),
 	}
 	p.outCtx, p.outCancel = context.WithCancel(context.Background())
@@ -168,9 +171,20 @@ func (p *Process) Write(ctx context.Context, data []byte) error {
 	case !open:
 		return ErrNoInput
 	}
-	stop := context.AfterFunc(ctx, func() { p.input.SetWriteDeadline(time.Unix(1, 0)) })
+	select { // the deadline below is that of all writers
+	case p.writing <- struct{}{}:
+		defer func() { <-p.writing }()
+	case <-ctx.Done():
+		return fmt.Errorf("process: write: %w", context.Cause(ctx))
+	}
+	expired := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		p.input.SetWriteDeadline(time.Unix(1, 0))
+		close(expired)
+	})
 	_, err := p.input.Write(data)
 	if !stop() {
+		<-expired
 		p.input.SetWriteDeadline(time.Time{})
 	}
 	switch {

@@ -14,7 +14,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/renameio/v2/maybe"
+
+	"app-server/internal/atomicfile"
 )
 
 // Bounds of what is read of a file for a list. The first user message is among
@@ -308,5 +309,5 @@ func (x *index) save() error {
 	if err != nil {
 		return err
 	}
-	return maybe.WriteFile(x.path, append(append(first, '\n'), b.Bytes()...), 0o600)
+	return atomicfile.ReplacePrivate(x.path, append(append(first, '\n'), b.Bytes()...))
 }

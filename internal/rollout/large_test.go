@@ -107,7 +107,7 @@ func TestLargeThread(t *testing.T) {
 	}
 	if _, after, ok := strings.Cut(said, "memory "); !ok {
 		t.Error(said)
-	} else if _, err := fmt.Sscanf(after, "%d KB", &memory); err != nil || memory > 64<<10 && !underRace {
+	} else if _, err := fmt.Sscanf(after, "%d KB", &memory); err != nil || memory > memoryFactor*64<<10 {
 		t.Errorf("memory %d KB", memory)
 	}
 }

@@ -2,5 +2,5 @@
 
 package rollout
 
-// underRace is whether the race detector is on.
-const underRace = false
+// memoryFactor is how much more memory a test may take.
+const memoryFactor = 1

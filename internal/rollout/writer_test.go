@@ -3,6 +3,7 @@ package rollout
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -329,4 +330,88 @@ func TestOddText(t *testing.T) {
 			readBack(t, s, m.ID)
 		})
 	}
+}
+
+// TestAppendNow: a record that the disk does not take is not kept, and those
+// that waited before still wait.
+func TestAppendNow(t *testing.T) {
+	s := New(t.TempDir())
+	blocked := filepath.Join(s.home, "sessions")
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, records := turnOf(1)
+	w, err := s.Create(newMeta(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Append(records...); err == nil {
+		t.Fatal("the disk took what it cannot")
+	}
+	var failed *WriteError
+	if err := w.AppendNow(RolledBack(1)); !errors.As(err, &failed) {
+		t.Fatalf("AppendNow = %v", err)
+	}
+	if err := os.Remove(blocked); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Append(Named("x")); err != nil {
+		t.Fatal(err)
+	}
+	log, err := s.ReadFile(t.Context(), w.Path())
+	if err != nil || log.Len() != 1 {
+		t.Fatalf("%d turns, %v", log.Len(), err)
+	}
+	if err := w.AppendNow(RolledBack(1)); err != nil {
+		t.Fatal(err)
+	}
+	if log, err = s.ReadFile(t.Context(), w.Path()); err != nil || log.Len() != 0 {
+		t.Fatalf("%d turns, %v", log.Len(), err)
+	}
+	closeFast(t, w)
+}
+
+// TestToldSettings: those of a turn that was rolled back are not what the model
+// knows, but still the thread's last ones.
+func TestToldSettings(t *testing.T) {
+	s := New(t.TempDir())
+	w, err := s.Create(newMeta(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	developer := "Be brief."
+	for i, model := range []string{"one", "two"} {
+		turn := &protocol.Turn{ID: fmt.Sprintf("turn-%d", i), Status: protocol.TurnCompleted}
+		set := &Settings{Model: model, Developer: &developer, Sandbox: protocol.SandboxPolicy{Type: protocol.PolicyReadOnly}, Approval: protocol.ApprovalPolicy{Mode: protocol.ApprovalNever}}
+		if err := w.Append(TurnStarted(turn, nil, ""), TurnContext(set)); err != nil {
+			t.Fatal(err)
+		}
+		log, err := s.ReadFile(t.Context(), w.Path())
+		if err != nil || !log.Unended() {
+			t.Errorf("a turn that runs counts as ended (%v)", err)
+		}
+		if err := w.Append(TurnEnded(turn, nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Append(RolledBack(1)); err != nil {
+		t.Fatal(err)
+	}
+	log, err := s.ReadFile(t.Context(), w.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if log.Unended() || log.Compactions() != 0 {
+		t.Error("an ended turn runs")
+	}
+	if log.Settings.Model != "two" || log.Told.Model != "one" || *log.Told.Developer != developer {
+		t.Errorf("settings of %s, told %s, developer %v", log.Settings.Model, log.Told.Model, log.Told.Developer)
+	}
+	if err := w.Append(RolledBack(1)); err != nil {
+		t.Fatal(err)
+	}
+	if log, err = s.ReadFile(t.Context(), w.Path()); err != nil || log.Told != nil || log.Settings == nil {
+		t.Errorf("told %v, settings %v (%v)", log.Told, log.Settings, err)
+	}
+	closeFast(t, w)
 }

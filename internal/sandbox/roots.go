@@ -81,15 +81,14 @@ func (s *Sandbox) Folders(p Policy) (Folders, error) {
 	return f, nil
 }
 
-// Allows tells whether a file at path may be written, created or removed. Links
-// in the path are resolved; of what does not exist yet, the part that does
-// exist. It is for writes that the server does itself, such as patches, and so
-// stricter than what holds for commands: a kept name counts at any depth, in any
-// case of letters, and before there is such a folder. With full access it does
-// not count.
-func (f Folders) Allows(path string) bool {
-	real, err := resolveExisting(path)
-	if err != nil || within(real, f.Never) {
+// Allows tells whether a file may be written, created or removed. The path is
+// one whose links have been followed, and is taken as it is: where its last part
+// is a link, the link itself is meant, not what it leads to. It is for writes
+// that the server does itself, such as patches, and so stricter than what holds
+// for commands: a kept name counts at any depth, in any case of letters, and
+// before there is such a folder. With full access it does not count.
+func (f Folders) Allows(real string) bool {
+	if !filepath.IsAbs(real) || within(real, f.Never) {
 		return false
 	}
 	n := deepest(real, f.Writable)
@@ -126,28 +125,6 @@ func under(path, dir string) bool {
 		return true
 	}
 	return strings.HasPrefix(path, strings.TrimSuffix(dir, string(filepath.Separator))+string(filepath.Separator))
-}
-
-// resolveExisting follows the links of the longest part of path that exists.
-func resolveExisting(path string) (string, error) {
-	if !filepath.IsAbs(path) {
-		return "", errors.New("sandbox: path is not absolute")
-	}
-	rest := ""
-	for path = filepath.Clean(path); ; path = filepath.Dir(path) {
-		real, err := filepath.EvalSymlinks(path)
-		if err == nil {
-			return filepath.Join(real, rest), nil
-		}
-		// A link whose target is missing would be written through.
-		if info, lerr := os.Lstat(path); lerr == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return "", err
-		}
-		if !errors.Is(err, fs.ErrNotExist) || path == filepath.Dir(path) {
-			return "", err
-		}
-		rest = filepath.Join(filepath.Base(path), rest)
-	}
 }
 
 // candidate is a root as named and as resolved.

@@ -17,29 +17,29 @@ import (
 func Run(args []string) int {
 	p, argv, err := parseArgs(args)
 	if err != nil {
-		return fail(ExitSetup, err)
+		return fail(err)
 	}
 	// Capabilities, Landlock and seccomp are properties of a thread. The thread
 	// that executes the command is the one that stays, with its properties.
 	runtime.LockOSThread()
 	f, err := confine(p)
 	if err != nil {
-		return fail(ExitSetup, err)
+		return fail(err)
 	}
 	var path string
 	if !p.Probe {
 		if path, err = lookPath(argv[0]); err != nil {
-			return fail(exitCode(err), fmt.Errorf("%s: %w", argv[0], err))
+			return notRun(argv[0], err)
 		}
 	}
 	if err := f.load(); err != nil {
-		return fail(ExitSetup, fmt.Errorf("seccomp: %w", err))
+		return fail(fmt.Errorf("seccomp: %w", err))
 	}
 	if p.Probe {
 		return 0
 	}
 	err = syscall.Exec(path, argv, os.Environ())
-	return fail(exitCode(err), fmt.Errorf("%s: %w", argv[0], err))
+	return notRun(argv[0], err)
 }
 
 // confine sets up all walls but seccomp, and says which filter belongs to them.
@@ -98,11 +98,20 @@ func lookPath(name string) (string, error) {
 	if errors.Is(err, exec.ErrDot) {
 		return path, nil // "." is in $PATH: a shell obeys
 	}
-	var wrapped *exec.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*exec.Error](err); ok {
+		err = wrapped.Err
+	}
+	if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
 		err = wrapped.Err
 	}
 	return path, err
+}
+
+// notRun reports why a program could not be executed, as a shell would, and is the
+// exit code.
+func notRun(name string, err error) int {
+	fmt.Fprintf(os.Stderr, "%s%s: %v\n", commandPrefix, name, err)
+	return exitCode(err)
 }
 
 // exitCode is what a shell answers for such an error.

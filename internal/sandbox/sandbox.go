@@ -145,8 +145,12 @@ const (
 	ExitSetup         = 125
 )
 
-// failurePrefix begins the one line that the child writes to stderr then.
-const failurePrefix = "app-server: sandbox: "
+// The one line that the child writes to stderr then: failurePrefix begins it where
+// the sandbox is at fault, commandPrefix where the command is.
+const (
+	failurePrefix = "app-server: sandbox: "
+	commandPrefix = "app-server: "
+)
 
 // SetupError tells whether a command ended because it could not be confined, and
 // why, from its exit code and what it printed. A command can fake this, so the
@@ -160,8 +164,8 @@ func SetupError(exitCode int, output string) (reason string, failed bool) {
 	return strings.TrimSpace(line), true
 }
 
-// fail reports why the command did not run, and is the exit code.
-func fail(code int, err error) int {
+// fail reports why the command could not be confined, and is the exit code.
+func fail(err error) int {
 	fmt.Fprintf(os.Stderr, "%s%v\n", failurePrefix, err)
-	return code
+	return ExitSetup
 }

@@ -46,13 +46,13 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t)
-			h := &fakeHost{answer: func(int, *protocol.CommandExecutionRequestApprovalParams) (string, error) {
+			h := &fakeHost{answer: func(string, any) (string, error) {
 				return test.answer, test.err
 			}}
 			out := exec(b.turn(h, onRequest, readOnly), t.Context(), "touch made", escalated)
-			started, done := h.items(t)
-			if done.Status != test.status || made(b) != (test.status == protocol.ItemDone) || h.interrupts != test.interrupts || out == "" {
-				t.Errorf("status %s, made %v, interrupts %d, the model got %q", done.Status, made(b), h.interrupts, out)
+			started, done := h.command(t)
+			if done.Status != test.status || made(b) != (test.status == protocol.ItemDone) || h.interrupts() != test.interrupts || out == "" {
+				t.Errorf("status %s, made %v, interrupts %d, the model got %q", done.Status, made(b), h.interrupts(), out)
 			}
 			if test.status == protocol.ItemDeclined && (done.ExitCode != nil || done.AggregatedOutput != nil) {
 				t.Errorf("a declined command has an outcome: %+v", done)
@@ -62,17 +62,17 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("rules %q", got)
 			}
 			want := &protocol.CommandExecutionRequestApprovalParams{
-				ThreadID: "thread", TurnID: "turn", ItemID: "c1", StartedAtMS: h.asked[0].StartedAtMS, Reason: new("because"),
+				ThreadID: "thread", TurnID: "turn", ItemID: "c1", StartedAtMS: h.approvals()[0].StartedAtMS, Reason: new("because"),
 				Command: "/bin/sh -c 'touch made'", Cwd: b.cwd, CommandActions: started.CommandActions,
 				ProposedExecpolicyAmendment: []string{"touch", "made"},
 				AvailableDecisions: []protocol.CommandDecision{
 					{Kind: protocol.DecisionAccept}, {Kind: protocol.DecisionAcceptWithAmendment, Amendment: []string{"touch", "made"}}, {Kind: protocol.DecisionCancel},
 				},
 			}
-			if diff := cmp.Diff(want, h.asked[0]); diff != "" || h.asked[0].StartedAtMS == 0 {
+			if diff := cmp.Diff(want, h.approvals()[0]); diff != "" || h.approvals()[0].StartedAtMS == 0 {
 				t.Error(diff)
 			}
-			if events := h.seen(); events[0].started == nil || events[1].ask == nil {
+			if events := h.seen(); events[0].told != begun || events[1].line() != "ask waitingOnApproval" {
 				t.Error("asked before item/started")
 			}
 		})
@@ -128,7 +128,7 @@ prefix_rule(pattern=["make", ["a", "b"]], decision="forbidden")
 		{"rule forbids", plain(onRequest), full, "cd . && make b c", "", "refused"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b, h := newBench(t), &fakeHost{answer: always(`"decline"`)}
+			b, h := newBench(t), &fakeHost{answer: deciding(`"decline"`)}
 			needSandbox(t, b)
 			if err := os.MkdirAll(filepath.Join(b.home, "rules"), 0o700); err != nil {
 				t.Fatal(err)
@@ -141,11 +141,13 @@ prefix_rule(pattern=["make", ["a", "b"]], decision="forbidden")
 			exec(turn, t.Context(), test.command, test.more)
 			got := "refused"
 			for _, e := range h.seen() {
-				switch {
-				case e.ask != nil:
-					got = "asked " + strings.Join(e.ask.ProposedExecpolicyAmendment, " ")
-				case e.completed != nil && e.completed.Status != protocol.ItemDeclined:
-					got = "run"
+				switch v := e.value.(type) {
+				case *protocol.CommandExecutionRequestApprovalParams:
+					got = "asked " + strings.Join(v.ProposedExecpolicyAmendment, " ")
+				case *protocol.CommandExecutionItem:
+					if e.told == ended && v.Status != protocol.ItemDeclined {
+						got = "run"
+					}
 				}
 			}
 			if got != test.want {
@@ -159,13 +161,13 @@ func TestRetryOutside(t *testing.T) {
 	for _, mode := range []protocol.ApprovalMode{onFailure, onRequest, never} {
 		for _, decision := range []string{`"accept"`, `"decline"`} {
 			t.Run(string(mode)+decision, func(t *testing.T) {
-				b, h := newBench(t), &fakeHost{answer: always(decision)}
+				b, h := newBench(t), &fakeHost{answer: deciding(decision)}
 				needSandbox(t, b)
 				out := exec(b.turn(h, mode, readOnly), t.Context(), "echo try; touch made && echo yes", "")
-				_, done := h.items(t)
+				_, done := h.command(t)
 				asked, accepted := mode == onFailure, mode == onFailure && decision == `"accept"`
-				if (len(h.asked) == 1) != asked || made(b) != accepted {
-					t.Fatalf("asked %d times, made %v", len(h.asked), made(b))
+				if (len(h.approvals()) == 1) != asked || made(b) != accepted {
+					t.Fatalf("asked %d times, made %v", len(h.approvals()), made(b))
 				}
 				status := protocol.ItemFailed
 				switch {
@@ -198,7 +200,7 @@ func TestNoSandbox(t *testing.T) {
 		{never, readOnly, "touch made", false, false},
 		{never, full, "touch made", false, true},
 	} {
-		b, h := newBench(t), &fakeHost{answer: always(`"accept"`)}
+		b, h := newBench(t), &fakeHost{answer: deciding(`"accept"`)}
 		b.o.Sandbox = sandbox.New(sandbox.Options{Known: &sandbox.Support{Err: errors.New("no walls")}})
 		for range 2 {
 			exec(b.turn(h, test.approval, test.sandbox), t.Context(), test.command, "")
@@ -207,8 +209,8 @@ func TestNoSandbox(t *testing.T) {
 		if test.sandbox == full || test.approval == untrusted { // an untrusted command was to be asked about anyway
 			warnings = 0
 		}
-		if (len(h.asked) > 0) != test.asked || made(b) != test.run || len(h.warnings) != warnings {
-			t.Errorf("%s, %s: asked %d times, made %v, warnings %q", test.approval, test.sandbox, len(h.asked), made(b), h.warnings)
+		if (len(h.approvals()) > 0) != test.asked || made(b) != test.run || len(h.warnings()) != warnings {
+			t.Errorf("%s, %s: asked %d times, made %v, warnings %q", test.approval, test.sandbox, len(h.approvals()), made(b), h.warnings())
 		}
 	}
 }
@@ -221,29 +223,29 @@ func TestWeakSandbox(t *testing.T) {
 	weak.Missing = []string{"Something is missing."}
 	b.o.Sandbox = sandbox.New(sandbox.Options{Known: &weak})
 	exec(b.turn(h, never, full), t.Context(), "true", "")
-	if len(h.warnings) != 0 {
-		t.Errorf("warned without a sandbox: %q", h.warnings)
+	if len(h.warnings()) != 0 {
+		t.Errorf("warned without a sandbox: %q", h.warnings())
 	}
 	for range 2 {
 		exec(b.turn(h, never, readOnly), t.Context(), "true", "")
 	}
-	if len(h.warnings) != 1 || !strings.Contains(h.warnings[0], "Something is missing.") {
-		t.Errorf("warnings %q", h.warnings)
+	if len(h.warnings()) != 1 || !strings.Contains(h.warnings()[0], "Something is missing.") {
+		t.Errorf("warnings %q", h.warnings())
 	}
 }
 
 // TestCancelEndsTheTurn: after a cancel nothing of the turn is asked or run, even
 // where the interrupt takes its time.
 func TestCancelEndsTheTurn(t *testing.T) {
-	b, h := newBench(t), &fakeHost{answer: always(`"cancel"`)}
+	b, h := newBench(t), &fakeHost{answer: deciding(`"cancel"`)}
 	turn := b.turn(h, onRequest, readOnly)
 	exec(turn, t.Context(), "touch made", escalated)
 	exec(turn, t.Context(), "touch made", escalated)
 	exec(turn, t.Context(), "true", "")
-	if len(h.asked) != 1 || h.interrupts != 1 {
-		t.Errorf("asked %d times, interrupted %d times", len(h.asked), h.interrupts)
+	if len(h.approvals()) != 1 || h.interrupts() != 1 {
+		t.Errorf("asked %d times, interrupted %d times", len(h.approvals()), h.interrupts())
 	}
-	h.items(t)
+	h.command(t)
 }
 
 // TestBadRules: rules that cannot be read are told once and hold nobody up.
@@ -258,13 +260,13 @@ func TestBadRules(t *testing.T) {
 	for range 2 {
 		exec(b.turn(h, never, full), t.Context(), "true", "")
 	}
-	if len(h.warnings) != 1 || !strings.Contains(h.warnings[0], "a.rules") || !strings.Contains(h.warnings[0], "line 1") {
-		t.Errorf("warnings %q", h.warnings)
+	if len(h.warnings()) != 1 || !strings.Contains(h.warnings()[0], "a.rules") || !strings.Contains(h.warnings()[0], "line 1") {
+		t.Errorf("warnings %q", h.warnings())
 	}
 }
 
 func TestApprovalForSession(t *testing.T) {
-	b, h := newBench(t), &fakeHost{answer: always(`"acceptForSession"`)}
+	b, h := newBench(t), &fakeHost{answer: deciding(`"acceptForSession"`)}
 	for range 2 {
 		os.Remove(filepath.Join(b.cwd, "made"))
 		exec(b.turn(h, onRequest, readOnly), t.Context(), "touch made", escalated)
@@ -272,11 +274,11 @@ func TestApprovalForSession(t *testing.T) {
 			t.Fatal("not run")
 		}
 	}
-	if len(h.asked) != 1 {
-		t.Errorf("asked %d times", len(h.asked))
+	if len(h.approvals()) != 1 {
+		t.Errorf("asked %d times", len(h.approvals()))
 	}
 	exec(b.turn(h, onRequest, readOnly), t.Context(), "touch other", escalated)
-	if len(h.asked) != 2 {
+	if len(h.approvals()) != 2 {
 		t.Error("another command was approved with it")
 	}
 }
@@ -285,12 +287,12 @@ func TestApprovalForSession(t *testing.T) {
 func TestLateYes(t *testing.T) {
 	b := newBench(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	h := &fakeHost{answer: func(int, *protocol.CommandExecutionRequestApprovalParams) (string, error) {
+	h := &fakeHost{answer: func(string, any) (string, error) {
 		cancel()
 		return `{"decision":"accept"}`, nil
 	}}
 	exec(b.turn(h, onRequest, readOnly), ctx, "touch made", escalated)
-	if _, done := h.items(t); done.Status != protocol.ItemDeclined || made(b) {
+	if _, done := h.command(t); done.Status != protocol.ItemDeclined || made(b) {
 		t.Errorf("status %s, made %v", done.Status, made(b))
 	}
 }
@@ -301,10 +303,10 @@ func TestNoAnswer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan string)
 	go func() { done <- exec(b.turn(h, onRequest, readOnly), ctx, "touch made", escalated) }()
-	h.until(t, func(e event) bool { return e.ask != nil })
+	until[any](t, h, asks)
 	cancel()
 	<-done
-	if _, item := h.items(t); item.Status != protocol.ItemDeclined || made(b) {
+	if _, item := h.command(t); item.Status != protocol.ItemDeclined || made(b) {
 		t.Errorf("status %s", item.Status)
 	}
 }

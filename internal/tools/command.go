@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"app-server/internal/process"
@@ -38,7 +42,7 @@ var terminalSize = process.Size{Rows: 24, Cols: 80}
 
 // execution is a command from the start of its item to the end of it. Its
 // methods but watch belong to one goroutine: that of the call until the call
-// leaves it behind, then that of watch.
+// leaves it behind, then that of watch. Calls of write_stdin use write and poll.
 type execution struct {
 	t *Turn
 	c command
@@ -51,6 +55,9 @@ type execution struct {
 	// it runs in a sandbox.
 	proc     *process.Process
 	confined bool
+	// unread is whether input was written that nobody reads. The system looks at
+	// nothing that comes behind it, not even a Ctrl-C.
+	unread atomic.Bool
 	// done is closed when item/completed was told.
 	done chan struct{}
 }
@@ -90,6 +97,9 @@ func nullable(s *string) protocol.Optional[string] {
 func (t *Turn) start(ctx context.Context, c command) (x *execution, problem string) {
 	if t.over(ctx) {
 		return nil, interrupted
+	}
+	if strings.Contains(strings.Join(c.argv, ""), "\x00") {
+		return nil, "The command was not run: it has a NUL character in it, which no program can be given."
 	}
 	if info, err := os.Stat(c.dir); err != nil || !info.IsDir() {
 		return nil, fmt.Sprintf("The command was not run: its working directory %s is not an existing folder.", c.dir)
@@ -268,8 +278,14 @@ func startProblem(err error) string {
 		return "its working directory is not an existing folder."
 	case errors.Is(err, process.ErrClosed):
 		return "the server is about to end."
+	case errors.Is(err, syscall.E2BIG):
+		return "it is longer than the system allows. Put the text into a file."
 	case errors.Is(err, sandbox.ErrUnsupported):
 		return "this system cannot confine it to the sandbox, and it may not run outside."
+	}
+	// The path in such an error may be that of this server's own program.
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return failed.Err.Error() + "."
 	}
 	return err.Error()
 }

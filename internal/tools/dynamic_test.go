@@ -110,11 +110,11 @@ func FuzzCheckDynamic(f *testing.F) {
 }
 
 func TestDynamicSpecs(t *testing.T) {
-	p := newPlace(t)
+	p := newBench(t)
 	list := parsed(t, `[`+dynamicSpec("one", `,"namespace":"n"`)+`,`+dynamicSpec("plain", "")+`,`+dynamicSpec("two", `,"namespace":"n"`)+
 		`,`+dynamicSpec("later", `,"namespace":"n","deferLoading":true`)+`,`+dynamicSpec("update_plan", "")+`,{"name":"bare","description":"d","inputSchema":{"$defs":{}}}]`)
 	var got []string
-	for _, s := range p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), &recorder{}, ThreadOptions{Dynamic: list}).Specs() {
+	for _, s := range p.begin(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), &fakeHost{}, ThreadOptions{Dynamic: list}).Specs() {
 		got = append(got, string(s))
 	}
 	fn := func(name string) string {
@@ -161,9 +161,9 @@ func TestDynamicAnswers(t *testing.T) {
 		{"text without text", `{"contentItems":[{"type":"inputText"}],"success":true}`, nil, failed, "The tool gave an answer that cannot be used.", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPlace(t)
-			h := &recorder{answer: func(string, any) (string, error) { return c.answer, c.err }}
-			turn := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), h, ThreadOptions{Dynamic: parsed(t, `[`+dynamicSpec("look_up", "")+`]`)})
+			p := newBench(t)
+			h := &fakeHost{answer: func(string, any) (string, error) { return c.answer, c.err }}
+			turn := p.begin(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), h, ThreadOptions{Dynamic: parsed(t, `[`+dynamicSpec("look_up", "")+`]`)})
 			out := turn.Run(t.Context(), call("look_up", `{"q":"x"}`))
 			if diff := cmp.Diff(c.lines, h.take()); diff != "" {
 				t.Error(diff)
@@ -171,7 +171,7 @@ func TestDynamicAnswers(t *testing.T) {
 			if out.Text != c.text || string(out.Content) != c.content {
 				t.Errorf("the model hears %q %s", out.Text, out.Content)
 			}
-			if i := h.items[0].(*protocol.DynamicToolCallItem); i.DurationMS == nil || i.Success == nil || i.ContentItems.Value == nil {
+			if i := values[*protocol.DynamicToolCallItem](h, ended)[0]; i.DurationMS == nil || i.Success == nil || i.ContentItems.Value == nil {
 				t.Errorf("item %s", asJSON(t, i))
 			}
 		})
@@ -179,9 +179,9 @@ func TestDynamicAnswers(t *testing.T) {
 }
 
 func TestDynamicCall(t *testing.T) {
-	p := newPlace(t)
-	h := &recorder{answer: answering(`{"contentItems":[{"type":"inputText","text":"ok"}],"success":true}`)}
-	turn := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), h, ThreadOptions{
+	p := newBench(t)
+	h := &fakeHost{answer: answering(`{"contentItems":[{"type":"inputText","text":"ok"}],"success":true}`)}
+	turn := p.begin(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), h, ThreadOptions{
 		Dynamic: parsed(t, `[`+dynamicSpec("a", `,"namespace":"n"`)+`,`+dynamicSpec("later", `,"namespace":"n","deferLoading":true`)+`,`+dynamicSpec("update_plan", "")+`]`)})
 	for _, c := range []struct {
 		call Call
@@ -202,7 +202,7 @@ func TestDynamicCall(t *testing.T) {
 			t.Errorf("%+v: the model hears %q", c.call, out.Text)
 		}
 	}
-	if got, want := asJSON(t, h.asked[0]), `{"threadId":"thread","turnId":"turn","callId":"c1","namespace":"n","tool":"a","arguments":{}}`; got != want {
+	if got, want := asJSON(t, values[any](h, asks)[0]), `{"threadId":"thread","turnId":"turn","callId":"c1","namespace":"n","tool":"a","arguments":{}}`; got != want {
 		t.Errorf("asked %s", got)
 	}
 }
@@ -210,7 +210,7 @@ func TestDynamicCall(t *testing.T) {
 // A parent that never answers holds the call until the turn is interrupted.
 func TestDynamicParentNeverAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &recorder{}
+		h := &fakeHost{}
 		r := NewRegistry(Options{Processes: process.NewManager()})
 		defer r.Close()
 		turn := r.Open(ThreadOptions{ID: "thread", Dynamic: parsed(t, `[`+dynamicSpec("a", "")+`]`)}).Begin("turn", Env{}, h)
@@ -232,10 +232,10 @@ func TestDynamicParentNeverAnswers(t *testing.T) {
 
 // A long text loses its middle, and one that comes after it too.
 func TestDynamicLongTexts(t *testing.T) {
-	p := newPlace(t)
+	p := newBench(t)
 	e := p.env(protocol.PolicyReadOnly, protocol.ApprovalNever)
 	e.Model.Images = false
-	turn := p.turn(t, e, &recorder{}, ThreadOptions{})
+	turn := p.begin(t, e, &fakeHost{}, ThreadOptions{})
 	long := strings.Repeat("y", 300_000)
 	url := png
 	out := turn.contentOutput([]protocol.DynamicToolContent{{Type: protocol.DynamicText, Text: &long}, {Type: protocol.DynamicText, Text: &long}, {Type: protocol.DynamicImage, ImageURL: &url}})

@@ -225,12 +225,14 @@ func runWrite(ctx context.Context, t *Turn, c Call) Output {
 		return say(fmt.Sprintf("There is no command with session ID %.0f. It may have ended and been told of.", in.Session))
 	}
 	begin := time.Now()
-	wait := pollPatience
+	wait, remark := pollPatience.of(in.Yield), ""
 	if in.Chars != "" {
-		wait = writePatience
-		switch err := x.write(ctx, in.Chars); {
+		wait = writePatience.of(in.Yield)
+		switch err := x.write(ctx, in.Chars, wait); {
 		case ctx.Err() != nil:
 			return say(interrupted)
+		case errors.Is(err, context.DeadlineExceeded):
+			remark = "[Not all of the input could be written: the command does not read it.]"
 		case errors.Is(err, process.ErrNoInput):
 			return say("Nothing was written: the command has no terminal, so its input is closed. Run it with tty set to write to it.")
 		case err != nil && !errors.Is(err, process.ErrEnded):
@@ -242,7 +244,7 @@ func runWrite(ctx context.Context, t *Turn, c Call) Output {
 			ThreadID: t.th.o.ID, TurnID: t.ID, ItemID: x.c.item, ProcessID: fmt.Sprint(x.proc.ID()), Stdin: in.Chars,
 		})
 	}
-	timer := time.NewTimer(wait.of(in.Yield))
+	timer := time.NewTimer(wait - time.Since(begin))
 	defer timer.Stop()
 	select {
 	case <-x.done:
@@ -250,14 +252,20 @@ func runWrite(ctx context.Context, t *Turn, c Call) Output {
 	case <-ctx.Done():
 		return say(interrupted)
 	}
-	return x.report(ctx, time.Since(begin), outputLimit(in.MaxTokens), "")
+	return x.report(ctx, time.Since(begin), outputLimit(in.MaxTokens), remark)
 }
 
-// write gives a command input. One without a terminal has none but can be
-// interrupted.
-func (x *execution) write(ctx context.Context, chars string) error {
-	if chars == "\x03" && !x.c.terminal {
+// write gives a command input, and waits no longer than that for it to be read.
+// A command without a terminal has no input but can be interrupted.
+func (x *execution) write(ctx context.Context, chars string, wait time.Duration) error {
+	if chars == "\x03" && (!x.c.terminal || x.unread.Load()) {
 		return x.proc.Interrupt()
 	}
-	return x.proc.Write(ctx, []byte(chars))
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	err := x.proc.Write(ctx, []byte(chars))
+	if errors.Is(err, context.DeadlineExceeded) {
+		x.unread.Store(true)
+	}
+	return err
 }

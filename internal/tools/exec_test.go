@@ -26,7 +26,7 @@ func TestExec(t *testing.T) {
 	if !want.MatchString(out) {
 		t.Errorf("the model got %q", out)
 	}
-	started, done := h.items(t)
+	started, done := h.command(t)
 	if started.ProcessID == nil || started.Status != protocol.ItemInProgress || started.Source != protocol.CommandUnifiedExec || started.Cwd != b.cwd || started.AggregatedOutput != nil {
 		t.Errorf("started %+v", started)
 	}

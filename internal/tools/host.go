@@ -71,7 +71,8 @@ const (
 
 // Call is one call of the model.
 type Call struct {
-	// ID is the backend's call id; the output goes back under it.
+	// ID is the id under which the parent sees the call: the backend's call id,
+	// unless that was used in the turn before. No two calls of a turn share one.
 	ID   string
 	Kind CallKind
 	Name string

@@ -93,7 +93,7 @@ type patchResult struct {
 func (t *Turn) applyPatch(ctx context.Context, c Call, text, dir string) patchResult {
 	parsed, err := patch.Parse(text)
 	if err != nil {
-		return patchResult{Text: fmt.Sprintf("The patch cannot be read: %v. Nothing was changed.", err)}
+		return patchResult{Text: fmt.Sprintf("The patch cannot be read, and nothing was changed: %v", err)}
 	}
 	r := &patchRun{t: t, id: c.ID, patch: parsed, dir: dir}
 	for {
@@ -122,8 +122,11 @@ type patchRun struct {
 // changed meanwhile: the new plan needs new checks.
 func (r *patchRun) attempt(ctx context.Context) (res patchResult, done bool) {
 	plan, err := r.patch.Plan(ctx, patch.OS(), r.dir)
-	if err != nil {
-		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch cannot be applied: %v. Nothing was changed.", err)), true
+	switch {
+	case ctx.Err() != nil:
+		return r.fail(protocol.ItemFailed, interrupted), true
+	case err != nil:
+		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch cannot be applied, and nothing was changed: %v", err)), true
 	}
 	files := plan.Touched()
 	outside, err := r.t.outside(files)
@@ -145,11 +148,16 @@ func (r *patchRun) attempt(ctx context.Context) (res patchResult, done bool) {
 		}
 	}
 	var stale *patch.StaleError
+	var undo *patch.UndoError
 	switch err := r.t.diff.apply(ctx, r.t.Env.Cwd, plan); {
 	case errors.As(err, &stale) && r.attempts < patchAttempts:
 		return patchResult{}, false
+	case errors.As(err, &undo):
+		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch was applied in part: %v.", err)), true
+	case err != nil && ctx.Err() != nil:
+		return r.fail(protocol.ItemFailed, interrupted), true
 	case err != nil:
-		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch could not be applied: %v.", err)), true
+		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch could not be applied, and nothing was changed: %v.", err)), true
 	}
 	summary := plan.Summary()
 	r.t.Host.Progress(ctx, protocol.MethodItemFileChangeOutputDelta, &protocol.FileChangeOutputDeltaNotification{
@@ -230,7 +238,8 @@ func outsideText(outside []string) string {
 }
 
 // outside lists the files that the sandbox does not let be written. They are
-// real paths: Plan.Touched has followed all links.
+// real paths: Plan.Touched has followed all links, and of a link that is removed
+// it names the link, wherever that leads.
 func (t *Turn) outside(files []string) ([]string, error) {
 	folders, err := t.th.r.o.Sandbox.Folders(t.confinement())
 	if err != nil {

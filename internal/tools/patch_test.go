@@ -64,12 +64,12 @@ func TestPatchAsksWhereThePolicySays(t *testing.T) {
 		{"home, never", ws, protocol.ApprovalNever, nil, "../home/config.toml", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPlace(t)
+			p := newBench(t)
 			writeFile(t, filepath.Join(p.cwd, ".git/HEAD"), "ref: x\n")
-			h := &recorder{answer: answering(`{"decision":"accept"}`)}
+			h := &fakeHost{answer: answering(`{"decision":"accept"}`)}
 			e := p.env(c.mode, c.approval)
 			e.Approval.Granular = c.granular
-			out := p.turn(t, e, h, ThreadOptions{}).Run(t.Context(), custom("*** Add File: "+c.path, "+x"))
+			out := p.begin(t, e, h, ThreadOptions{}).Run(t.Context(), custom("*** Add File: "+c.path, "+x"))
 			if diff := cmp.Diff(c.want, h.take()); diff != "" {
 				t.Error(diff, out.Text)
 			}
@@ -99,9 +99,9 @@ func TestPatchDecisions(t *testing.T) {
 		{"accept", `{"decision":"accept"}`, nil, asking, "Patch applied"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPlace(t)
-			h := &recorder{answer: func(string, any) (string, error) { return c.answer, c.err }}
-			out := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(t.Context(), custom("*** Add File: n.txt", "+x"))
+			p := newBench(t)
+			h := &fakeHost{answer: func(string, any) (string, error) { return c.answer, c.err }}
+			out := p.begin(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(t.Context(), custom("*** Add File: n.txt", "+x"))
 			if diff := cmp.Diff(c.want, h.take()); diff != "" {
 				t.Error(diff)
 			}
@@ -116,13 +116,13 @@ func TestPatchDecisions(t *testing.T) {
 }
 
 func TestPatchInterruptedWhileAsked(t *testing.T) {
-	p := newPlace(t)
-	h := &recorder{waiting: make(chan struct{}, 1)}
-	turn := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{})
+	p := newBench(t)
+	h := &fakeHost{}
+	turn := p.begin(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan Output)
 	go func() { done <- turn.Run(ctx, custom("*** Add File: n.txt", "+x")) }()
-	<-h.waiting
+	until[any](t, h, asks)
 	cancel()
 	select {
 	case <-done:
@@ -139,10 +139,10 @@ func TestPatchInterruptedWhileAsked(t *testing.T) {
 
 // A yes that comes together with the interrupt writes nothing.
 func TestPatchLateYes(t *testing.T) {
-	p := newPlace(t)
+	p := newBench(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	h := &recorder{answer: func(string, any) (string, error) { cancel(); return `{"decision":"accept"}`, nil }}
-	p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(ctx, custom("*** Add File: n.txt", "+x"))
+	h := &fakeHost{answer: func(string, any) (string, error) { cancel(); return `{"decision":"accept"}`, nil }}
+	p.begin(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(ctx, custom("*** Add File: n.txt", "+x"))
 	if readFile(t, filepath.Join(p.cwd, "n.txt")) != "" {
 		t.Error("written")
 	}
@@ -167,9 +167,9 @@ func TestPatchAcceptForSession(t *testing.T) {
 		{"moved", append([]string{update[0], "*** Move to: m.txt"}, update[1:]...), protocol.ApprovalOnRequest, asking},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPlace(t)
-			h := &recorder{answer: answering(`{"decision":"acceptForSession"}`)}
-			th := p.r.Open(ThreadOptions{ID: "thread"})
+			p := newBench(t)
+			h := &fakeHost{answer: answering(`{"decision":"acceptForSession"}`)}
+			th := p.Open(ThreadOptions{ID: "thread"})
 			defer th.Close()
 			th.Begin("t1", p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h).Run(t.Context(), custom("*** Add File: n.txt", "+x"))
 			h.take()
@@ -194,10 +194,10 @@ func TestPatchRefusedWhole(t *testing.T) {
 		{"no input", call("apply_patch", `{"patch":"x"}`), "input"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPlace(t)
+			p := newBench(t)
 			writeFile(t, filepath.Join(p.cwd, "old.txt"), "one\ntwo\n")
-			h := &recorder{}
-			out := p.turn(t, p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(t.Context(), c.call)
+			h := &fakeHost{}
+			out := p.begin(t, p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(t.Context(), c.call)
 			if got := h.take(); got != nil {
 				t.Errorf("told: %q", got)
 			}
@@ -212,19 +212,19 @@ func TestPatchRefusedWhole(t *testing.T) {
 }
 
 func TestPatchItem(t *testing.T) {
-	p := newPlace(t)
+	p := newBench(t)
 	writeFile(t, filepath.Join(p.cwd, ".git/HEAD"), "ref: x\n")
 	writeFile(t, filepath.Join(p.cwd, "sub/a.txt"), "one\ntwo\n")
 	writeFile(t, filepath.Join(p.cwd, "sub/d.txt"), "gone\n")
-	h := &recorder{}
+	h := &fakeHost{}
 	e := p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest)
 	e.Cwd = filepath.Join(p.cwd, "sub")
-	turn := p.turn(t, e, h, ThreadOptions{})
+	turn := p.begin(t, e, h, ThreadOptions{})
 	res := turn.applyPatch(t.Context(), Call{ID: "c9"}, patchText("*** Add File: n.txt", "+x", "*** Update File: a.txt", "*** Move to: b.txt", "@@", " one", "-two", "+TWO", "*** Delete File: d.txt"), e.Cwd)
 	if !res.OK {
 		t.Fatal(res.Text)
 	}
-	item := h.items[0].(*protocol.FileChangeItem)
+	item := values[*protocol.FileChangeItem](h, ended)[0]
 	var got []string
 	for _, c := range item.Changes {
 		rel, err := filepath.Rel(p.cwd, c.Path)
@@ -238,30 +238,30 @@ func TestPatchItem(t *testing.T) {
 		t.Error(diff, item.ID)
 	}
 	// The names of the turn's diff are relative to the repository.
-	d := h.notes[len(h.notes)-1].(*protocol.TurnDiffUpdatedNotification)
+	d := lastDiff(h)
 	for _, part := range []string{"b/sub/n.txt", "rename to sub/b.txt", "a/sub/d.txt"} {
-		if !strings.Contains(d.Diff, part) {
-			t.Errorf("no %s in %s", part, d.Diff)
+		if !strings.Contains(d, part) {
+			t.Errorf("no %s in %s", part, d)
 		}
 	}
 }
 
 func TestPatchFunctionAndOffer(t *testing.T) {
-	p := newPlace(t)
+	p := newBench(t)
 	e := p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest)
-	h := &recorder{}
+	h := &fakeHost{}
 	args := asJSON(t, map[string]string{"input": patchText("*** Add File: n.txt", "+x")})
-	if out := p.turn(t, e, h, ThreadOptions{}).Run(t.Context(), call("apply_patch", args)); !strings.Contains(out.Text, "A n.txt") {
+	if out := p.begin(t, e, h, ThreadOptions{}).Run(t.Context(), call("apply_patch", args)); !strings.Contains(out.Text, "A n.txt") {
 		t.Errorf("as a function: %q", out.Text)
 	}
 	e.Model.FreeformPatch = false
-	turn := p.turn(t, e, h, ThreadOptions{})
+	turn := p.begin(t, e, h, ThreadOptions{})
 	for _, c := range []Call{custom("*** Add File: m.txt", "+x"), call("apply_patch", args)} {
 		if out := turn.Run(t.Context(), c); !strings.Contains(out.Text, "no tool named apply_patch") {
 			t.Errorf("not offered: %q", out.Text)
 		}
 	}
-	if turn = p.turn(t, e, h, ThreadOptions{Features: map[string]bool{"apply_patch_freeform": true}}); !turn.offersPatch() {
+	if turn = p.begin(t, e, h, ThreadOptions{Features: map[string]bool{"apply_patch_freeform": true}}); !turn.offersPatch() {
 		t.Error("not offered by the feature")
 	}
 	if out := turn.Run(t.Context(), Call{Kind: CallCustom, Name: "update_plan", Arguments: "x"}); !strings.Contains(out.Text, "JSON") {
@@ -272,14 +272,14 @@ func TestPatchFunctionAndOffer(t *testing.T) {
 // A file that changes while the user thinks makes a new plan, which needs no
 // second question for the same files.
 func TestPatchPlansAgainWhenAFileChanges(t *testing.T) {
-	p := newPlace(t)
+	p := newBench(t)
 	file := filepath.Join(p.cwd, "a.txt")
 	writeFile(t, file, "one\ntwo\n")
-	h := &recorder{answer: func(string, any) (string, error) {
+	h := &fakeHost{answer: func(string, any) (string, error) {
 		writeFile(t, file, "zero\none\ntwo\n")
 		return `{"decision":"accept"}`, nil
 	}}
-	out := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(t.Context(), custom("*** Update File: a.txt", "@@", "-two", "+TWO"))
+	out := p.begin(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(t.Context(), custom("*** Update File: a.txt", "@@", "-two", "+TWO"))
 	if diff := cmp.Diff(asking, h.take()); diff != "" {
 		t.Error(diff, out.Text)
 	}
@@ -291,15 +291,15 @@ func TestPatchPlansAgainWhenAFileChanges(t *testing.T) {
 // A link that is turned around while the user thinks leads nowhere else: the
 // yes was for the file that was found.
 func TestPatchDoesNotFollowATurnedLink(t *testing.T) {
-	p := newPlace(t)
+	p := newBench(t)
 	writeFile(t, filepath.Join(p.cwd, "real/a.txt"), "one\n")
 	writeFile(t, filepath.Join(p.home, "a.txt"), "one\n")
 	link(t, filepath.Join(p.cwd, "real"), filepath.Join(p.cwd, "link"))
-	h := &recorder{answer: func(string, any) (string, error) {
+	h := &fakeHost{answer: func(string, any) (string, error) {
 		link(t, p.home, filepath.Join(p.cwd, "link"))
 		return `{"decision":"accept"}`, nil
 	}}
-	p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(t.Context(), custom("*** Update File: link/a.txt", "@@", "-one", "+ONE"))
+	p.begin(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h, ThreadOptions{}).Run(t.Context(), custom("*** Update File: link/a.txt", "@@", "-one", "+ONE"))
 	if got := readFile(t, filepath.Join(p.home, "a.txt")); got != "one\n" {
 		t.Errorf("the other file is now %q", got)
 	}
@@ -311,9 +311,9 @@ func TestPatchDoesNotFollowATurnedLink(t *testing.T) {
 // Patches of one turn that run at once each do their work, and the diff has it
 // all.
 func TestPatchesAtOnce(t *testing.T) {
-	p := newPlace(t)
-	h := &recorder{}
-	turn := p.turn(t, p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest), h, ThreadOptions{})
+	p := newBench(t)
+	h := &fakeHost{}
+	turn := p.begin(t, p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest), h, ThreadOptions{})
 	var all sync.WaitGroup
 	for i := range 4 {
 		all.Go(func() {
@@ -326,23 +326,24 @@ func TestPatchesAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	var last *protocol.TurnDiffUpdatedNotification
-	for _, n := range h.notes {
-		if d, ok := n.(*protocol.TurnDiffUpdatedNotification); ok {
-			last = d
-		}
-	}
+	last := lastDiff(h)
 	for i := range 4 {
-		if !strings.Contains(last.Diff, fmt.Sprintf("b/n%d.txt", i)) {
+		if !strings.Contains(last, fmt.Sprintf("b/n%d.txt", i)) {
 			t.Errorf("n%d.txt is not in the last diff", i)
 		}
 	}
 }
 
+// lastDiff is the last diff of a turn that was told.
+func lastDiff(h *fakeHost) string {
+	list := values[*protocol.TurnDiffUpdatedNotification](h, "")
+	return list[len(list)-1].Diff
+}
+
 func TestTellDiff(t *testing.T) {
-	p := newPlace(t)
-	h := &recorder{}
-	turn := p.turn(t, p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest), h, ThreadOptions{})
+	p := newBench(t)
+	h := &fakeHost{}
+	turn := p.begin(t, p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalOnRequest), h, ThreadOptions{})
 	turn.TellDiff()
 	turn.Run(t.Context(), custom("*** Add File: n.txt", "+x"))
 	h.take()
@@ -355,7 +356,7 @@ func TestTellDiff(t *testing.T) {
 	if got := h.take(); len(got) != 1 {
 		t.Errorf("told: %q", got)
 	}
-	if d := h.notes[len(h.notes)-1].(*protocol.TurnDiffUpdatedNotification); !strings.Contains(d.Diff, "+changed by a command") {
-		t.Error(d.Diff)
+	if d := lastDiff(h); !strings.Contains(d, "+changed by a command") {
+		t.Error(d)
 	}
 }

@@ -74,7 +74,7 @@ func runPermissions(ctx context.Context, t *Turn, c Call) Output {
 	if a := t.Env.Approval; a.Mode == protocol.ApprovalNever || a.Mode == protocol.ApprovalGranular && (a.Granular == nil || !a.Granular.RequestPermissions) {
 		return say("Nothing was granted: the approval policy does not let the user be asked for permissions.")
 	}
-	if err := in.Permissions.resolve(t.Env.Cwd); err != nil {
+	if err := t.resolve(&in.Permissions); err != nil {
 		return say(fmt.Sprintf("The permissions cannot be asked for: %v.", err))
 	}
 	raw, err := t.Host.Ask(ctx, protocol.FlagWaitingOnApproval, protocol.MethodItemPermissionsRequestApproval, &protocol.PermissionsRequestApprovalParams{
@@ -106,14 +106,14 @@ func runPermissions(ctx context.Context, t *Turn, c Call) Output {
 }
 
 // resolve makes the paths absolute and follows their links, so that the user
-// sees what is asked for.
-func (s *permissionSet) resolve(cwd string) error {
+// sees what is asked for. What no grant would open is not asked for.
+func (t *Turn) resolve(s *permissionSet) error {
 	if s.FileSystem == nil {
 		return nil
 	}
 	real := func(path string) string {
 		if !filepath.IsAbs(path) {
-			path = filepath.Join(cwd, path)
+			path = filepath.Join(t.Env.Cwd, path)
 		}
 		if to, err := filepath.EvalSymlinks(path); err == nil {
 			return to
@@ -127,6 +127,10 @@ func (s *permissionSet) resolve(cwd string) error {
 		path = real(path)
 		if info, err := os.Stat(path); err != nil || !info.IsDir() {
 			return fmt.Errorf("%s is not a folder that exists", path)
+		}
+		opened, err := t.th.r.o.Sandbox.Folders(sandbox.Policy{Mode: protocol.SandboxWorkspaceWrite, Cwd: path, NoTmpdir: true, NoSlashTmp: true})
+		if err != nil || len(opened.Writable) == 0 {
+			return fmt.Errorf("%s holds files of the server itself and stays closed", path)
 		}
 		s.FileSystem.Write[i] = path
 	}

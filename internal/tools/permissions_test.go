@@ -15,7 +15,7 @@ import (
 var permissionsOn = map[string]bool{"request_permissions_tool": true}
 
 func TestRequestPermissions(t *testing.T) {
-	p := newPlace(t)
+	p := newBench(t)
 	extra := filepath.Join(filepath.Dir(p.cwd), "extra")
 	for _, dir := range []string{extra + "/sub", p.cwd + "/in"} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -61,13 +61,13 @@ func TestRequestPermissions(t *testing.T) {
 		{"wrong type", `{"permissions":{"file_system":{"write":[7]}}}`, "", nil, protocol.ApprovalOnRequest, nil, "", "cannot be used"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &recorder{answer: func(string, any) (string, error) { return c.answer, c.err }}
+			h := &fakeHost{answer: func(string, any) (string, error) { return c.answer, c.err }}
 			e := p.env(protocol.PolicyReadOnly, c.approval)
 			e.Approval.Granular = c.granular
-			out := p.turn(t, e, h, ThreadOptions{Features: permissionsOn}).Run(t.Context(), call("request_permissions", c.args))
+			out := p.begin(t, e, h, ThreadOptions{Features: permissionsOn}).Run(t.Context(), call("request_permissions", c.args))
 			asked := ""
-			if len(h.asked) > 0 {
-				asked = asJSON(t, h.asked[0].(*protocol.PermissionsRequestApprovalParams).Permissions)
+			if len(values[any](h, asks)) > 0 {
+				asked = asJSON(t, values[*protocol.PermissionsRequestApprovalParams](h, asks)[0].Permissions)
 			}
 			if asked != c.asked || !strings.Contains(out.Text, c.says) {
 				t.Errorf("asked %s; the model hears %q", asked, out.Text)
@@ -79,7 +79,7 @@ func TestRequestPermissions(t *testing.T) {
 // Grants widen what follows: for the turn, or for the thread. The working
 // directory of a read-only turn stays read-only.
 func TestGrantsWidenTheSandbox(t *testing.T) {
-	p := newPlace(t)
+	p := newBench(t)
 	base := filepath.Dir(p.cwd)
 	one, two := filepath.Join(base, "one"), filepath.Join(base, "two")
 	for _, dir := range []string{one, two} {
@@ -87,53 +87,53 @@ func TestGrantsWidenTheSandbox(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	th := p.r.Open(ThreadOptions{ID: "thread", Features: permissionsOn})
+	th := p.Open(ThreadOptions{ID: "thread", Features: permissionsOn})
 	defer th.Close()
 	grant := func(turn *Turn, dir, scope string) {
 		t.Helper()
-		turn.Host = &recorder{answer: answering(`{"permissions":{"fileSystem":{"read":null,"write":["` + dir + `"]},"network":{"enabled":true}},"scope":"` + scope + `"}`)}
+		turn.Host = &fakeHost{answer: answering(`{"permissions":{"fileSystem":{"read":null,"write":["` + dir + `"]},"network":{"enabled":true}},"scope":"` + scope + `"}`)}
 		turn.Run(t.Context(), call("request_permissions", `{"permissions":{"network":{"enabled":true},"file_system":{"write":["`+dir+`"]}}}`))
 	}
 	writable := func(turn *Turn) []string {
 		t.Helper()
-		f, err := p.r.o.Sandbox.Folders(turn.confinement())
+		f, err := p.o.Sandbox.Folders(turn.confinement())
 		if err != nil {
 			t.Fatal(err)
 		}
 		return f.Writable
 	}
-	first := th.Begin("t1", p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), &recorder{})
+	first := th.Begin("t1", p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), &fakeHost{})
 	grant(first, one, "session")
 	grant(first, two, "turn")
 	if diff := cmp.Diff([]string{one, two}, writable(first)); diff != "" || !first.confinement().Network {
 		t.Error(diff)
 	}
-	second := th.Begin("t2", p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), &recorder{})
+	second := th.Begin("t2", p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), &fakeHost{})
 	if diff := cmp.Diff([]string{one}, writable(second)); diff != "" {
 		t.Error(diff)
 	}
-	third := th.Begin("t3", p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalNever), &recorder{})
+	third := th.Begin("t3", p.env(protocol.PolicyWorkspaceWrite, protocol.ApprovalNever), &fakeHost{})
 	if diff := cmp.Diff([]string{one, p.cwd}, writable(third)); diff != "" {
 		t.Error(diff)
 	}
 	// Patches follow, without a question.
-	h := &recorder{}
+	h := &fakeHost{}
 	second.Host = h
-	if out := second.Run(t.Context(), custom("*** Add File: "+one+"/n.txt", "+x")); len(h.items) != 1 {
+	if out := second.Run(t.Context(), custom("*** Add File: "+one+"/n.txt", "+x")); len(values[protocol.ThreadItem](h, ended)) != 1 {
 		t.Error(out.Text)
 	}
-	full := th.Begin("t4", p.env(protocol.PolicyDangerFullAccess, protocol.ApprovalNever), &recorder{})
+	full := th.Begin("t4", p.env(protocol.PolicyDangerFullAccess, protocol.ApprovalNever), &fakeHost{})
 	if got := full.confinement(); got.Mode != protocol.SandboxDangerFullAccess {
 		t.Errorf("%+v", got)
 	}
-	other := p.r.Open(ThreadOptions{ID: "other"})
+	other := p.Open(ThreadOptions{ID: "other"})
 	defer other.Close()
 	if got := other.Begin("t5", p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), h).confinement(); got.Mode != protocol.SandboxReadOnly || got.Network {
 		t.Errorf("%+v", got)
 	}
 	// The server's home stays closed whatever is granted.
 	grant(first, p.home, "turn")
-	if f, err := p.r.o.Sandbox.Folders(first.confinement()); err != nil || f.Allows(filepath.Join(p.home, "config.toml")) {
+	if f, err := p.o.Sandbox.Folders(first.confinement()); err != nil || f.Allows(filepath.Join(p.home, "config.toml")) {
 		t.Error("the home is writable", err)
 	}
 }

@@ -46,7 +46,7 @@ func TestShellTools(t *testing.T) {
 			if !regexp.MustCompile(test.out).MatchString(out) {
 				t.Errorf("the model got %q", out)
 			}
-			started, done := h.items(t)
+			started, done := h.command(t)
 			if started.Source != protocol.CommandByAgent || started.ProcessID != nil || *done.ExitCode != test.code || (done.Status == protocol.ItemDone) != (test.code == 0) {
 				t.Errorf("started %+v, completed %+v", started, done)
 			}
@@ -126,7 +126,7 @@ func TestOffered(t *testing.T) {
 func TestActionsOnTheWire(t *testing.T) {
 	b, h := newBench(t), &fakeHost{}
 	exec(b.turn(h, never, full), t.Context(), "cat a.go && ls && rg word src", "")
-	started, _ := h.items(t)
+	started, _ := h.command(t)
 	path := filepath.Join(b.cwd, "a.go")
 	want := []protocol.CommandAction{
 		{Type: protocol.ActionRead, Command: "cat a.go", Name: protocol.Some("a.go"), Path: protocol.Some(path)},
@@ -162,8 +162,8 @@ func TestUserCommand(t *testing.T) {
 	if !want.MatchString(out) {
 		t.Errorf("the model is told %q", out)
 	}
-	started, done := h.items(t)
-	if started.ID != "u1" || started.Source != protocol.CommandByUser || started.ProcessID != nil || *done.ExitCode != 3 || !made(b) || len(h.asked) != 0 {
+	started, done := h.command(t)
+	if started.ID != "u1" || started.Source != protocol.CommandByUser || started.ProcessID != nil || *done.ExitCode != 3 || !made(b) || len(h.approvals()) != 0 {
 		t.Errorf("completed %+v", done)
 	}
 }
@@ -186,8 +186,8 @@ func TestBrokenSandbox(t *testing.T) {
 			t.Errorf("the model got %q", out)
 		}
 	}
-	if len(h.warnings) != 1 || !strings.Contains(h.warnings[0], "no room") {
-		t.Errorf("warnings %q", h.warnings)
+	if len(h.warnings()) != 1 || !strings.Contains(h.warnings()[0], "no room") {
+		t.Errorf("warnings %q", h.warnings())
 	}
 }
 
@@ -216,10 +216,8 @@ func TestPatchInShell(t *testing.T) {
 	} {
 		b, h := newBench(t), &fakeHost{}
 		out := b.turn(h, never, full).Run(t.Context(), Call{ID: "c1", Name: name, Arguments: arguments}).Text
-		for _, e := range h.seen() {
-			if e.started != nil {
-				t.Errorf("%s: a command was told", name)
-			}
+		if len(values[*protocol.CommandExecutionItem](h, "")) > 0 {
+			t.Errorf("%s: a command was told", name)
 		}
 		if !made(b) || !strings.Contains(out, "made") {
 			t.Errorf("%s: the model got %q", name, out)

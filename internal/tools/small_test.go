@@ -34,13 +34,13 @@ func TestUpdatePlan(t *testing.T) {
 		{"plan mode", `{"plan":[]}`, protocol.ModePlan, "", "plan mode"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, h := newPlace(t), &recorder{}
+			p, h := newBench(t), &fakeHost{}
 			e := p.env(protocol.PolicyReadOnly, protocol.ApprovalNever)
 			e.Mode = c.mode
-			out := p.turn(t, e, h, ThreadOptions{}).Run(t.Context(), call("update_plan", c.args))
+			out := p.begin(t, e, h, ThreadOptions{}).Run(t.Context(), call("update_plan", c.args))
 			told := ""
-			if len(h.notes) > 0 {
-				told = asJSON(t, h.notes[0])
+			if notes := values[any](h, protocol.MethodTurnPlanUpdated); len(notes) > 0 {
+				told = asJSON(t, notes[0])
 			}
 			if told != c.told || !strings.Contains(out.Text, c.says) {
 				t.Errorf("told %s; the model hears %q", told, out.Text)
@@ -72,24 +72,24 @@ func TestRequestUserInput(t *testing.T) {
 		{"twice", strings.Replace(one, `}]}`, `}]},{"id":"pick","header":"H","question":"q","options":[{"label":"A","description":"a"}]}`, 1), answer, nil, protocol.ModePlan, false, "Two questions"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPlace(t)
-			h := &recorder{answer: func(string, any) (string, error) { return c.answer, c.err }}
+			p := newBench(t)
+			h := &fakeHost{answer: func(string, any) (string, error) { return c.answer, c.err }}
 			e := p.env(protocol.PolicyReadOnly, protocol.ApprovalNever)
 			e.Mode = c.mode
-			out := p.turn(t, e, h, ThreadOptions{}).Run(t.Context(), call("request_user_input", c.args))
-			if !strings.Contains(out.Text, c.says) || (len(h.asked) > 0) != c.asked {
-				t.Errorf("asked %d; the model hears %q", len(h.asked), out.Text)
+			out := p.begin(t, e, h, ThreadOptions{}).Run(t.Context(), call("request_user_input", c.args))
+			if !strings.Contains(out.Text, c.says) || (len(values[any](h, asks)) > 0) != c.asked {
+				t.Errorf("asked %d; the model hears %q", len(values[any](h, asks)), out.Text)
 			}
 			if c.asked && h.take()[0] != "ask waitingOnUserInput" {
 				t.Error("no flag")
 			}
 		})
 	}
-	p, h := newPlace(t), &recorder{answer: answering(answer)}
-	turn := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), h, ThreadOptions{Features: map[string]bool{"default_mode_request_user_input": true}})
+	p, h := newBench(t), &fakeHost{answer: answering(answer)}
+	turn := p.begin(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), h, ThreadOptions{Features: map[string]bool{"default_mode_request_user_input": true}})
 	turn.Run(t.Context(), call("request_user_input", one))
 	want := `{"threadId":"thread","turnId":"turn","itemId":"c1","questions":[{"id":"pick","header":"H","question":"Which?","isOther":true,"isSecret":false,"options":[{"label":"A","description":"a"}]}],"isBlocking":true}`
-	if got := asJSON(t, h.asked[0]); got != want {
+	if got := asJSON(t, values[any](h, asks)[0]); got != want {
 		t.Error(got)
 	}
 }
@@ -99,14 +99,14 @@ func TestQuestionsEndWithTheTurn(t *testing.T) {
 		"request_user_input":  `{"questions":[{"id":"pick","header":"H","question":"Which?","options":[{"label":"A","description":"a"}]}]}`,
 		"request_permissions": `{"permissions":{"network":{"enabled":true}}}`,
 	} {
-		p, h := newPlace(t), &recorder{waiting: make(chan struct{}, 1)}
+		p, h := newBench(t), &fakeHost{}
 		e := p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest)
 		e.Mode = protocol.ModePlan
-		turn := p.turn(t, e, h, ThreadOptions{Features: map[string]bool{"request_permissions_tool": true}})
+		turn := p.begin(t, e, h, ThreadOptions{Features: map[string]bool{"request_permissions_tool": true}})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan Output)
 		go func() { done <- turn.Run(ctx, call(name, args)) }()
-		<-h.waiting
+		until[any](t, h, asks)
 		cancel()
 		if out := <-done; out.Text != interrupted {
 			t.Errorf("%s: %q", name, out.Text)
@@ -115,7 +115,7 @@ func TestQuestionsEndWithTheTurn(t *testing.T) {
 }
 
 func TestViewImage(t *testing.T) {
-	p := newPlace(t)
+	p := newBench(t)
 	data, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(png, "data:image/png;base64,"))
 	if err != nil {
 		t.Fatal(err)
@@ -147,12 +147,12 @@ func TestViewImage(t *testing.T) {
 		{"no path", `{}`, "", "path", Model{Images: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := &recorder{}
+			h := &fakeHost{}
 			e := p.env(protocol.PolicyReadOnly, protocol.ApprovalNever)
 			e.Model = c.model
-			out := p.turn(t, e, h, ThreadOptions{}).Run(t.Context(), call("view_image", c.args))
+			out := p.begin(t, e, h, ThreadOptions{}).Run(t.Context(), call("view_image", c.args))
 			if c.detail == "" {
-				if !strings.Contains(out.Text, c.says) || out.Content != nil || len(h.items) > 0 {
+				if !strings.Contains(out.Text, c.says) || out.Content != nil || len(values[any](h, ended)) > 0 {
 					t.Errorf("%q %.80s", out.Text, out.Content)
 				}
 				return
@@ -160,15 +160,15 @@ func TestViewImage(t *testing.T) {
 			if want := `[{"type":"input_image","image_url":"` + png + `","detail":"` + c.detail + `"}]`; string(out.Content) != want {
 				t.Errorf("%q %.200s", out.Text, out.Content)
 			}
-			if len(h.items) != 1 || h.items[0].(*protocol.ImageViewItem).Path != p.cwd+"/a.txt" {
-				t.Error(h.items)
+			if items := values[*protocol.ImageViewItem](h, ended); len(items) != 1 || items[0].Path != p.cwd+"/a.txt" {
+				t.Error(items)
 			}
 		})
 	}
 }
 
 func TestOffers(t *testing.T) {
-	p := newPlace(t)
+	p := newBench(t)
 	const search = `{"type":"web_search","external_web_access":`
 	for _, c := range []struct {
 		name   string
@@ -194,7 +194,7 @@ func TestOffers(t *testing.T) {
 			e.Model = c.model
 			var names []string
 			found := ""
-			for _, raw := range p.turn(t, e, &recorder{}, c.o).Specs() {
+			for _, raw := range p.begin(t, e, &fakeHost{}, c.o).Specs() {
 				var s struct {
 					Type string `json:"type"`
 					Name string `json:"name"`
@@ -217,14 +217,14 @@ func TestOffers(t *testing.T) {
 
 // What is not offered, or runs elsewhere, is answered all the same.
 func TestNotServed(t *testing.T) {
-	p := newPlace(t)
-	turn := p.turn(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), &recorder{}, ThreadOptions{})
+	p := newBench(t)
+	turn := p.begin(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), &fakeHost{}, ThreadOptions{})
 	for _, name := range []string{"web_search", "request_permissions", "zzz"} {
 		if out := turn.Run(t.Context(), call(name, `{"permissions":{}}`)); !strings.Contains(out.Text, "no tool named "+name) {
 			t.Errorf("%s: %q", name, out.Text)
 		}
 	}
-	p.r.Add(Tool{Name: "bad", Run: func(context.Context, *Turn, Call) Output { panic("x") }})
+	p.Add(Tool{Name: "bad", Run: func(context.Context, *Turn, Call) Output { panic("x") }})
 	if out := turn.Run(t.Context(), call("bad", `{}`)); !strings.Contains(out.Text, "internal error") {
 		t.Errorf("panic: %q", out.Text)
 	}

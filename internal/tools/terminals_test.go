@@ -48,11 +48,11 @@ func TestSession(t *testing.T) {
 	if !strings.Contains(out, "Process exited with code 4\n") || !strings.HasSuffix(out, "Output:\nb\n") {
 		t.Errorf("the model got %q", out)
 	}
-	started, done := h.items(t)
+	started, done := h.command(t)
 	if *started.ProcessID != id || *done.ProcessID != id || *done.ExitCode != 4 || *done.AggregatedOutput != "a\nb\n" {
 		t.Errorf("completed %+v", done)
 	}
-	look := h.until(t, func(e event) bool { return e.typed != nil }).typed
+	look := until[*protocol.TerminalInteractionNotification](t, h, "")
 	if look.ProcessID != id || look.ItemID != "c1" || look.Stdin != "" {
 		t.Errorf("terminalInteraction %+v", look)
 	}
@@ -72,10 +72,8 @@ func TestSessionInput(t *testing.T) {
 		t.Errorf("the model got %q", out)
 	}
 	var typed []string
-	for _, e := range h.seen() {
-		if e.typed != nil {
-			typed = append(typed, e.typed.Stdin)
-		}
+	for _, n := range values[*protocol.TerminalInteractionNotification](h, "") {
+		typed = append(typed, n.Stdin)
 	}
 	if strings.Join(typed, "|") != "hello\n|\x04" {
 		t.Errorf("typed %q", typed)
@@ -108,7 +106,7 @@ func TestSandboxedTerminal(t *testing.T) {
 func TestOutlivesTurn(t *testing.T) {
 	b, h := newBench(t), &fakeHost{}
 	session(t, b.turn(h, never, full), "sleep .5; echo late; exit 5", "")
-	done := h.until(t, func(e event) bool { return e.completed != nil }).completed
+	done := until[*protocol.CommandExecutionItem](t, h, ended)
 	if *done.ExitCode != 5 || *done.AggregatedOutput != "late\n" || h.deltas() != "late\n" {
 		t.Errorf("completed %+v", done)
 	}
@@ -141,14 +139,14 @@ func TestStop(t *testing.T) {
 		t.Fatal("it does not run")
 	}
 	turn.Stop()
-	if _, done := mine.items(t); done.Status != protocol.ItemFailed || alive(t, pid) {
+	if _, done := mine.command(t); done.Status != protocol.ItemFailed || alive(t, pid) {
 		t.Errorf("completed %+v", done)
 	}
 	if len(other.seen()) != 1 {
 		t.Error("a command of another turn was ended")
 	}
 	b.th.CleanTerminals()
-	if _, done := other.items(t); done.Status != protocol.ItemFailed {
+	if _, done := other.command(t); done.Status != protocol.ItemFailed {
 		t.Errorf("completed %+v", done)
 	}
 }
@@ -164,10 +162,10 @@ func TestInterruptedCall(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan Output)
 			go func() { done <- b.turn(h, never, full).Run(ctx, call) }()
-			pid := h.until(t, func(e event) bool { return e.delta != nil }).delta.Delta
+			pid := until[*protocol.CommandExecutionOutputDeltaNotification](t, h, "").Delta
 			cancel()
 			<-done
-			if _, item := h.items(t); item.Status != protocol.ItemFailed || alive(t, pid) {
+			if _, item := h.command(t); item.Status != protocol.ItemFailed || alive(t, pid) {
 				t.Errorf("completed %+v", item)
 			}
 		})
@@ -182,9 +180,9 @@ func TestClose(t *testing.T) {
 			b, h := newBench(t), &fakeHost{}
 			needSandbox(t, b)
 			session(t, b.turn(h, never, policy), "setsid sh -c 'echo $$; sleep 60' & wait", "")
-			pid := h.until(t, func(e event) bool { return e.delta != nil }).delta.Delta
+			pid := until[*protocol.CommandExecutionOutputDeltaNotification](t, h, "").Delta
 			b.th.Close()
-			if _, done := h.items(t); done.Status != protocol.ItemFailed || alive(t, pid) {
+			if _, done := h.command(t); done.Status != protocol.ItemFailed || alive(t, pid) {
 				t.Errorf("completed %+v", done)
 			}
 		})
@@ -196,7 +194,7 @@ func TestRegistryClose(t *testing.T) {
 	b, h := newBench(t), &fakeHost{}
 	session(t, b.turn(h, never, full), "sleep 60 & echo $!; wait", "")
 	b.Close()
-	if _, done := h.items(t); done.Status != protocol.ItemFailed || alive(t, h.deltas()) {
+	if _, done := h.command(t); done.Status != protocol.ItemFailed || alive(t, h.deltas()) {
 		t.Errorf("completed %+v", done)
 	}
 	if out := exec(b.turn(&fakeHost{}, never, full), t.Context(), "true", ""); !strings.Contains(out, "about to end") {
@@ -219,7 +217,7 @@ func TestTooMany(t *testing.T) {
 	}
 	first := session(t, turn, "sleep 60", "")
 	session(t, turn, "sleep 60", "")
-	if done := h.until(t, func(e event) bool { return e.completed != nil }).completed; *done.ProcessID != first {
+	if done := until[*protocol.CommandExecutionItem](t, h, ended); *done.ProcessID != first {
 		t.Errorf("session %s was ended, not %s", *done.ProcessID, first)
 	}
 	out := turn.Run(t.Context(), Call{ID: "c2", Name: "shell_command", Arguments: `{"command":"true"}`}).Text
@@ -252,7 +250,7 @@ func TestParallel(t *testing.T) {
 				turn = other.Begin("turn", turn.Env, h)
 			}
 			out := exec(turn, t.Context(), fmt.Sprintf("echo out-%d", i), `,"yield_time_ms":30000`)
-			if want := fmt.Sprintf("out-%d\n", i); !strings.HasSuffix(out, "\n"+want) || h.deltas() != want || h.seen()[len(h.seen())-1].completed == nil {
+			if want := fmt.Sprintf("out-%d\n", i); !strings.HasSuffix(out, "\n"+want) || h.deltas() != want || h.seen()[len(h.seen())-1].told != ended {
 				results <- fmt.Errorf("%d: the model got %q, the parent %q", i, out, h.deltas())
 				return
 			}

@@ -106,6 +106,7 @@ func Parse(text string) (*Patch, error) {
 			return nil, err
 		}
 		out.Sections = append(out.Sections, s)
+		p.adding = s.Kind == Add
 	}
 	if len(out.Sections) == 0 {
 		return nil, &ParseError{p.end + 1, "the patch names no file"}
@@ -126,6 +127,7 @@ func splitPatch(text string) []string {
 type parser struct {
 	lines   []string
 	at, end int
+	adding  bool // the section before adds a file
 }
 
 // fail returns an error for the line at index i.
@@ -181,8 +183,12 @@ func (p *parser) section() (Section, error) {
 	case line+" " == markAdd || line+" " == markDelete || line+" " == markUpdate:
 		return s, p.fail(start, "the header %q names no file", line)
 	default:
-		return s, p.fail(start, "expected a file header (%q, %q or %q and a path), found %s",
-			markAdd, markDelete, markUpdate, quote(line))
+		before := ""
+		if p.adding {
+			before = `a line of the new file, which begins with "+", or `
+		}
+		return s, p.fail(start, "expected %sa file header (%q, %q or %q and a path), found %s",
+			before, markAdd, markDelete, markUpdate, quote(line))
 	}
 	return s, nil
 }
