@@ -29,7 +29,11 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 		case given(p.Path) && (t.file == nil || t.file.Path() != absolute(*p.Path, m.cwd)):
 			return none, nil, protocol.Invalid(protocol.ReasonInvalidParams, "The thread %s is loaded already, and not from this path", t.id)
 		}
-		return m.rejoin(ctx, t, p.ExcludeTurns)
+		r, then, err := m.rejoin(ctx, t, p.ExcludeTurns)
+		if err == nil || !t.leaving() {
+			return r, then, err
+		}
+		m.live(p.ThreadID) // it is gone then, and can be loaded
 	}
 	if m.store == nil {
 		return none, nil, storageError(rollout.ErrNotFound, p.ThreadID)

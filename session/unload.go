@@ -125,11 +125,16 @@ func (m *Manager) unload(t *thread, when unloadWhen) bool {
 	return true
 }
 
-// over is the error for a thread that takes nothing more.
-func (t *thread) over() error {
+// leaving reports whether the thread is being unloaded, or was.
+func (t *thread) leaving() bool {
 	t.m.mu.Lock()
 	defer t.m.mu.Unlock()
-	if t.left != nil {
+	return t.left != nil
+}
+
+// over is the error for a thread that takes nothing more.
+func (t *thread) over() error {
+	if t.leaving() {
 		return errNotLoaded(t.id)
 	}
 	return errShuttingDown
