@@ -35,7 +35,10 @@
 // a goroutine of its own, which alone may wait; it owns the conversation (what
 // the model has been told; during a review that of the reviewer as well) while
 // it runs, and reports to the thread. At most one turn of a thread runs at a
-// time. [Manager.Shutdown] ends and waits for all of them.
+// time. [Manager.Shutdown] ends and waits for all of them. A thread alone ends when
+// it is archived, and when nobody has listened to it for long: its turn, its
+// commands and its goroutine, then its hold on its file, then its place among the
+// live ones; who asks for it meanwhile waits.
 //
 // The package knows no tokens, no HTTP, no standard streams and no file
 // formats of stored threads.
