@@ -50,7 +50,7 @@ func authMode(a *oauth.Auth) protocol.AuthMode {
 
 // storeAPIKey checks a key, stores it where the policy wants that, and returns
 // its snapshot. Whatever was stored is replaced. mu is held.
-func (m *Manager) storeAPIKey(key protocol.Secret) (*Snapshot, error) {
+func (m *Manager) storeAPIKey(ctx context.Context, key protocol.Secret) (*Snapshot, error) {
 	if !fitsHeader(key.Reveal()) {
 		return nil, protocol.Invalid(protocol.ReasonInvalidToken, "apiKey is empty or cannot be sent in a header")
 	}
@@ -58,7 +58,7 @@ func (m *Manager) storeAPIKey(key protocol.Secret) (*Snapshot, error) {
 		return nil, protocol.Invalid(protocol.ReasonConfig, "the key could not be stored: %v", m.storeErr)
 	}
 	undo := m.dropFlight()
-	if err := m.store.Save(context.Background(), &oauth.Auth{Mode: protocol.AuthModeAPIKey, APIKey: key}); err != nil {
+	if err := m.store.Save(ctx, &oauth.Auth{Mode: protocol.AuthModeAPIKey, APIKey: key}); err != nil {
 		undo()
 		return nil, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "the key could not be stored: %v", err)
 	}

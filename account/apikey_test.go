@@ -1,6 +1,8 @@
 package account
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,6 +68,20 @@ func TestAPIKeyTightensAnOpenFile(t *testing.T) {
 	// The lock stays, so that nobody locks a file that another has just removed.
 	if left, err := filepath.Glob(filepath.Join(home, ".*")); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// The end of the server does not wait for a store that another program holds.
+func TestAPIKeyStoringGivenUp(t *testing.T) {
+	b := newBed(t, "", Policy{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, _, err := b.Login(ctx, apiKey("sk-one"))
+	if own, ok := errors.AsType[*protocol.Error](err); !ok || own.Reason != protocol.ReasonStorage {
+		t.Errorf("error %v", err)
+	}
+	if b.Snapshot() != nil || readAuth(t, b.home) != "" {
+		t.Error("signed in with a key that could not be stored")
 	}
 }
 

@@ -16,11 +16,12 @@ import (
 // Login serves account/login/start. The func returned sends what follows the
 // response and must run after that is on its way: account/login/completed and
 // account/updated, or the start of a managed login. After an error there is
-// nothing to send and nothing changed; the error is a *protocol.Error.
+// nothing to send and who is signed in has not changed, but a managed login that
+// could not begin has ended the one before it. The error is a *protocol.Error.
 //
 // Where rest is not nil the login waits for the provider: rest makes the answer
 // and may take as long as that, and other calls may come in between.
-func (m *Manager) Login(_ context.Context, p *protocol.LoginAccountParams) (r protocol.LoginAccountResponse, then func(),
+func (m *Manager) Login(ctx context.Context, p *protocol.LoginAccountParams) (r protocol.LoginAccountResponse, then func(),
 	rest func(context.Context) (protocol.LoginAccountResponse, func(), error), err error) {
 	if err := p.Validate(); err != nil {
 		return r, nil, nil, err
@@ -31,7 +32,7 @@ func (m *Manager) Login(_ context.Context, p *protocol.LoginAccountParams) (r pr
 	case protocol.LoginChatGPTDeviceCode:
 		rest, err = m.startDevice()
 	default:
-		r, then, err = m.loginDirect(p)
+		r, then, err = m.loginDirect(ctx, p)
 	}
 	if err != nil {
 		m.log.Debug("login refused", zap.String("type", string(p.Type)))
@@ -40,8 +41,8 @@ func (m *Manager) Login(_ context.Context, p *protocol.LoginAccountParams) (r pr
 }
 
 // loginDirect is a login that brings its credentials along.
-func (m *Manager) loginDirect(p *protocol.LoginAccountParams) (protocol.LoginAccountResponse, func(), error) {
-	s, ended, err := m.takeDirect(p)
+func (m *Manager) loginDirect(ctx context.Context, p *protocol.LoginAccountParams) (protocol.LoginAccountResponse, func(), error) {
+	s, ended, err := m.takeDirect(ctx, p)
 	if err != nil {
 		return protocol.LoginAccountResponse{}, nil, err
 	}
@@ -55,14 +56,14 @@ func (m *Manager) loginDirect(p *protocol.LoginAccountParams) (protocol.LoginAcc
 
 // takeDirect checks, stores and puts in force. It returns the managed login that
 // this one ends, nil for none.
-func (m *Manager) takeDirect(p *protocol.LoginAccountParams) (s *Snapshot, ended *attempt, err error) {
+func (m *Manager) takeDirect(ctx context.Context, p *protocol.LoginAccountParams) (s *Snapshot, ended *attempt, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.mayLogin(p.Type); err != nil {
 		return nil, nil, err
 	}
 	if p.Type == protocol.LoginAPIKey {
-		s, err = m.storeAPIKey(*p.APIKey)
+		s, err = m.storeAPIKey(ctx, *p.APIKey)
 	} else {
 		s, err = readExternal(&p.ExternalTokens, nil, &m.policy)
 	}

@@ -38,8 +38,7 @@ type store interface {
 	LockRefresh(ctx context.Context) (release func(), err error)
 }
 
-// Options are what a Manager needs. Home, Ask and
-// Notify are required.
+// Options are what a Manager needs. Home, Ask and Notify are required.
 type Options struct {
 	// Home is the folder of auth.json ($CODEX_HOME).
 	Home   string

@@ -19,9 +19,9 @@ type Policy struct {
 	Method string
 	// MethodErr says why Method could not be read.
 	MethodErr error
-	// Store is cli_auth_credentials_store: where an API key is kept. "", "file"
-	// and "auto" mean auth.json, "ephemeral" means memory only. Any other is
-	// refused at login: a key goes to no place that the user did not choose.
+	// Store is cli_auth_credentials_store: where a managed sign-in or an API key
+	// is kept, a kind of oauth.StoreOptions. One that is not known is refused at
+	// login: nothing goes to a place that the user did not choose.
 	Store string
 	// RequiresOpenAIAuth reports whether the provider in use needs this
 	// sign-in. It is called for each account/read; nil stands for yes.

@@ -2,7 +2,7 @@ package protocol
 
 import "github.com/go-json-experiment/json/jsontext"
 
-// Status is how far an item has come that stands for a call.
+// ItemStatus is how far an item has come that stands for a call.
 type ItemStatus string
 
 // The states of such an item. A declined one was refused by the user and had no
@@ -18,7 +18,7 @@ const (
 type CommandSource string
 
 // Who wants commands. The reference names the tool of the model in the source:
-// SourceUnifiedExec is a command that may outlive its call.
+// CommandUnifiedExec is a command that may outlive its call.
 const (
 	CommandByAgent     CommandSource = "agent"
 	CommandByUser      CommandSource = "userShell"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -65,14 +66,16 @@ type options struct {
 // leadingWord may stand before or between options.
 const leadingWord = "app-server"
 
-// parseArgs reads the command line. Errors name the option.
+// parseArgs reads the command line. Errors name the option, and of a setting
+// nothing else: it may be a secret.
 func parseArgs(args []string, getenv func(string) string) (options, error) {
 	opts := options{logLevel: levelFromEnv(getenv), logFormat: formatFromEnv(getenv)}
 	fs := flag.NewFlagSet("app-server", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
+	var broken error // told here, since the library would quote the value
 	override := func(s string) error {
 		if key, _, ok := strings.Cut(s, "="); !ok || strings.TrimSpace(key) == "" {
-			return errors.New("key=value is expected")
+			broken = errors.New("key=value is expected for the options -c and --config")
 		}
 		opts.overrides = append(opts.overrides, s)
 		return nil
@@ -106,7 +109,7 @@ func parseArgs(args []string, getenv func(string) string) (options, error) {
 		if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 			opts.action = actionHelp
 			return opts, nil
-		} else if err != nil {
+		} else if err = cmp.Or(broken, err); err != nil {
 			return options{}, err
 		}
 		args = fs.Args()

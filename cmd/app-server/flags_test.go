@@ -54,6 +54,9 @@ func TestParseArgsRefuses(t *testing.T) {
 			t.Errorf("%s: taken", args)
 		}
 	}
+	if _, err := parseArgs([]string{"-c", "=sk-secret"}, noEnv); err == nil || strings.Contains(err.Error(), "sk-secret") {
+		t.Errorf("the error of a setting: %v", err)
+	}
 }
 
 func TestLogSettings(t *testing.T) {

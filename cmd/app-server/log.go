@@ -96,8 +96,6 @@ func newLogger(w io.Writer, level zapcore.Level, format logFormat) *logger {
 // close flushes what it can within logFlush.
 func (l *logger) close() { l.out.close() }
 
-func zapError(err error) zap.Field { return zap.Error(err) }
-
 // lineQueue is a writer that never waits. When logQueue lines wait, further
 // lines are dropped and counted; the count is told once there is room.
 type lineQueue struct {

@@ -18,6 +18,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"go.uber.org/zap"
+
 	"app-server/internal/sandbox"
 )
 
@@ -102,7 +104,7 @@ func run(ctx context.Context, p process) int {
 		select {
 		case err := <-done:
 			if err != nil {
-				log.Warn("connection to the parent broke", zapError(err))
+				log.Warn("connection to the parent broke", zap.Error(err))
 			}
 			return exitOK
 		case <-p.Signals:

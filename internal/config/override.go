@@ -59,6 +59,9 @@ func splitKey(key string) ([]string, error) {
 	if strings.TrimSpace(key) == "" {
 		return nil, errors.New("the key is empty")
 	}
+	if strings.Count(key, ".") >= maxKeyParts {
+		return nil, fmt.Errorf("the key has more than %d parts", maxKeyParts)
+	}
 	up := unstable.Parser{}
 	up.Reset([]byte(strings.TrimSpace(key) + "=0\n"))
 	if up.NextExpression() && up.Expression().Kind == unstable.KeyValue {
@@ -121,11 +124,11 @@ func parseThread(overrides map[string]any, dir string) (*node, error) {
 	for _, key := range slices.Sorted(maps.Keys(overrides)) {
 		path, err := splitKey(key)
 		if err != nil {
-			return nil, fmt.Errorf("config override %q: %w", key, err)
+			return nil, fmt.Errorf("config override %.100q: %w", key, err)
 		}
 		v, err := fromJSON(src, overrides[key])
 		if err != nil {
-			return nil, fmt.Errorf("config override %q: %w", key, err)
+			return nil, fmt.Errorf("config override %.100q: %w", key, err)
 		}
 		if v != nil {
 			root = overlay(root, nest(path, v, src))

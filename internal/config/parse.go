@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,11 @@ const maxSyntaxProblems = 20
 // maxProblems is how many problems one file causes: each becomes a notification
 // at start, and nobody reads more.
 const maxProblems = 100
+
+// maxKeyParts is how many parts a dotted key may have. Real ones have a handful;
+// trees are walked by functions that call themselves, and JSON nests no deeper
+// than 10,000 levels.
+const maxKeyParts = 1000
 
 // parser builds the tree of one file.
 type parser struct {
@@ -159,10 +165,10 @@ func (p *parser) expression(e *unstable.Node, base, end int) {
 	case unstable.Table, unstable.ArrayTable:
 		p.header(e, base, end)
 	case unstable.KeyValue:
-		if p.table == nil {
+		path, at := keyOf(e, base)
+		if p.table == nil || p.tooDeep(len(p.path)+len(path), path, at) {
 			return
 		}
-		path, at := keyOf(e, base)
 		v := p.value(e, base, end)
 		p.insert(p.table, p.path, path, at, v)
 	}
@@ -176,6 +182,9 @@ func (p *parser) header(e *unstable.Node, base, end int) {
 		p.root.closed = true
 	}
 	p.table, p.path = nil, path
+	if p.tooDeep(len(path), path, at) {
+		return
+	}
 	if e.Kind == unstable.Table {
 		t, c := p.root.descend(path, at)
 		if c != nil {
@@ -227,6 +236,15 @@ func (p *parser) insert(t *node, prefix, path []string, at span, v *node) {
 		return
 	}
 	t.put(path[last], v)
+}
+
+// tooDeep reports whether a key has more parts than are read, and notes that.
+func (p *parser) tooDeep(parts int, path []string, at span) bool {
+	if parts <= maxKeyParts {
+		return false
+	}
+	p.note(at, path[:1], "A key in config.toml has too many parts and was left out.", fmt.Sprintf("the key has more than %d parts", maxKeyParts))
+	return true
 }
 
 // clash notes a key that is there already. The first value stays, but it is no
@@ -293,6 +311,9 @@ func (p *parser) convert(n *unstable.Node, base int, at span) *node {
 				continue
 			}
 			path, keyAt := keyOf(kv, base)
+			if p.tooDeep(len(path), path, keyAt) {
+				continue
+			}
 			end := base + int(kv.Raw.Offset+kv.Raw.Length)
 			p.insert(out, nil, path, keyAt, p.value(kv, base, end))
 		}

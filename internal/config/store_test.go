@@ -222,3 +222,27 @@ func TestWritesAtOnce(t *testing.T) {
 		t.Errorf("%d of 20 writes are there", n)
 	}
 }
+
+// A tree as deep as a long line could make it would be the end of the process:
+// functions that walk it call themselves.
+func TestKeysWithTooManyParts(t *testing.T) {
+	deep := strings.Repeat("a.", 1<<17) + "a"
+	home := t.TempDir()
+	s := NewStore(Options{Home: home, Overrides: []string{deep + "=1"}})
+	edit := protocol.ConfigEdit{KeyPath: deep, Value: jsontext.Value("1"), MergeStrategy: protocol.MergeReplace}
+	if _, err := s.WriteValue(t.Context(), &protocol.ConfigValueWriteParams{ConfigEdit: edit}); err == nil || len(err.Error()) > 200 {
+		t.Errorf("%.200v", err)
+	}
+	if _, err := s.Current().With(map[string]any{deep: 1}); err == nil || len(err.Error()) > 400 {
+		t.Error("taken for a thread")
+	}
+	text := "model = \"m\"\n" + deep + " = 1\nb = { " + deep + " = 1 }\n[" + deep + "]\nc = 1\n[tools]\nd." + deep + " = 1\n"
+	if err := os.WriteFile(filepath.Join(home, fileName), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := s.Current()
+	if n := len(cfg.Problems); cfg.Model != "m" || n != 5 { // four in the file
+		t.Errorf("model %q, %d problems", cfg.Model, n)
+	}
+	cfg.Describe()
+}

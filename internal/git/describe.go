@@ -78,7 +78,10 @@ func inRepository(dir string) bool {
 // withoutUser takes the credentials out of the address of a remote.
 func withoutUser(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || u.User == nil || u.Host == "" {
+	if err != nil {
+		return afterAt(address)
+	}
+	if u.User == nil || u.Host == "" {
 		return address
 	}
 	if _, secret := u.User.Password(); !secret && u.Scheme != "http" && u.Scheme != "https" {
@@ -86,4 +89,15 @@ func withoutUser(address string) string {
 	}
 	u.User = nil
 	return u.String()
+}
+
+// afterAt is withoutUser for what is no valid address, which may hold credentials
+// all the same: a password that is not escaped, say.
+func afterAt(address string) string {
+	scheme, rest, ok := strings.Cut(address, "://")
+	at := strings.LastIndexByte(rest, '@')
+	if !ok || at < 0 {
+		return address
+	}
+	return scheme + "://" + rest[at+1:]
 }

@@ -50,6 +50,8 @@ func TestWithoutUser(t *testing.T) {
 		"https://token@example.com/a.git": "https://example.com/a.git",
 		"https://u:p@example.com:8/a.git": "https://example.com:8/a.git",
 		"/srv/a.git":                      "/srv/a.git",
+		"https://u:50%@example.com/a.git": "https://example.com/a.git",
+		"https://u:a#b/c@example.com/a":   "https://example.com/a",
 	} {
 		if got := withoutUser(in); got != want {
 			t.Errorf("withoutUser(%q) = %q, want %q", in, got, want)

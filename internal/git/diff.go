@@ -32,8 +32,10 @@ type Diff struct {
 // known to have; nothing is fetched. It fails where there is no repository, no
 // commit, no remote that has one, or no git.
 //
-// The programs that a repository's settings name for showing diffs are not run;
-// its filters are, since without them files look changed that are not.
+// Nothing that the repository's own settings name is run: neither programs that
+// show differences nor filters. The user's own filters are, since without them
+// files look changed that are not (those of git-lfs, for instance). Of a
+// submodule it is told which commit it stands at; git is not started in it.
 func DiffToRemote(ctx context.Context, cwd string, getenv func(string) string) (Diff, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxDiffWait)
 	defer cancel()
@@ -53,13 +55,14 @@ func DiffToRemote(ctx context.Context, cwd string, getenv func(string) string) (
 		return Diff{}, err
 	}
 	defer remove()
-	// In a copy of the index new files are announced, so that they take part in
-	// the diff while the user's own index stays as it is.
-	g.env = append(g.env, "GIT_INDEX_FILE="+index)
-	if _, err := g.run(ctx, "add", "--intent-to-add", "--all"); err != nil {
+	if g.settings, err = g.ownFilters(ctx); err != nil {
 		return Diff{}, err
 	}
-	text, err := g.run(ctx, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "--binary", base)
+	g.env = append(g.env, "GIT_INDEX_FILE="+index)
+	if err := g.announce(ctx); err != nil {
+		return Diff{}, err
+	}
+	text, err := g.run(ctx, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", "--ignore-submodules=dirty", "--binary", base)
 	if err != nil {
 		return Diff{}, err
 	}
@@ -101,6 +104,28 @@ func (g runner) base(ctx context.Context) (string, error) {
 		return "", errNoRemote
 	}
 	return best, nil
+}
+
+// announce adds the names of new files to the copy of the index, so that they
+// take part in the diff while the user's own index stays as it is. A repository
+// within this one is left out.
+func (g runner) announce(ctx context.Context) error {
+	out, err := g.run(ctx, "ls-files", "--others", "--exclude-standard", "-z")
+	if err != nil {
+		return err
+	}
+	var names strings.Builder
+	for name := range strings.SplitSeq(out, "\x00") {
+		if name != "" && !strings.HasSuffix(name, "/") {
+			names.WriteString(name + "\x00")
+		}
+	}
+	if names.Len() == 0 {
+		return nil
+	}
+	g.input = names.String()
+	_, err = g.run(ctx, "--literal-pathspecs", "add", "--intent-to-add", "--pathspec-from-file=-", "--pathspec-file-nul")
+	return err
 }
 
 // copyIndex copies the index into a temporary file. remove takes the file away;

@@ -164,15 +164,68 @@ func TestDiffToRemoteRunsNothing(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#!/bin/sh\ntouch "+mark+"\ncat\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"diff.external", "core.fsmonitor", "diff.own.textconv", "core.pager"} {
+	for _, key := range []string{"diff.external", "core.fsmonitor", "diff.own.textconv", "core.pager", "filter.own.clean", "filter.own.process"} {
 		r.git("config", key, script)
 	}
-	r.write(".gitattributes", "* diff=own\n")
+	r.git("config", "filter.own.required", "true")
+	r.write(".gitattributes", "* diff=own filter=own\n")
 	r.write("a.txt", "b\n")
 	if _, names := r.diff("."); len(names) != 2 {
 		t.Error(names)
 	}
 	if _, err := os.Stat(mark); err == nil {
 		t.Error("a program of the repository was run")
+	}
+}
+
+// Neither must those of a submodule, in which git would look for changes.
+func TestDiffToRemoteOfSubmodule(t *testing.T) {
+	r := newRepo(t)
+	inner := repo{t, filepath.Join(r.dir, "inner")}
+	r.git("init", "-q", "-b", "main", "inner")
+	inner.commit("a.txt", "a\n")
+	r.git("add", "inner")
+	r.git("commit", "-q", "-m", "inner")
+	r.git("push", "-q", "origin", "main")
+	script := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\ntouch $0.ran\ncat\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	inner.write(".gitattributes", "* filter=own\n")
+	inner.write("a.txt", "b\n")
+	inner.git("config", "filter.own.clean", script)
+	inner.git("config", "diff.external", script)
+	r.git("config", "diff.submodule", "diff")
+	r.git("config", "submodule.inner.ignore", "none")
+	r.write("new/.keep", "")
+	r.git("init", "-q", "unborn") // has no commit, and git add would refuse it
+	if _, names := r.diff("."); !cmp.Equal(names, []string{"new/.keep"}) {
+		t.Error(names)
+	}
+	if _, err := os.Stat(script + ".ran"); err == nil {
+		t.Error("a program of the submodule was run")
+	}
+}
+
+// The user's own filters are used, also where the repository has others under
+// their names.
+func TestDiffToRemoteUsersFilters(t *testing.T) {
+	r := newRepo(t)
+	global := filepath.Join(t.TempDir(), "gitconfig")
+	t.Setenv("GIT_CONFIG_GLOBAL", global)
+	if err := os.WriteFile(global, []byte("[filter \"up\"]\n\tclean = tr a-z A-Z\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.commit("a.txt", "HELLO\n")
+	r.git("push", "-q", "origin", "main")
+	r.git("config", "filter.up.clean", "false")
+	r.write(".git/info/attributes", "*.txt filter=up\n")
+	r.write("a.txt", "hello\n")
+	if _, names := r.diff("."); names != nil {
+		t.Error(names)
+	}
+	r.git("config", "filter.a=b.clean", "false")
+	if d, err := DiffToRemote(t.Context(), r.dir, os.Getenv); err == nil {
+		t.Error("a filter that cannot be switched off", d)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 )
 
@@ -36,6 +37,10 @@ func told(err, reason error) error {
 type runner struct {
 	dir string
 	env []string
+	// settings go before those of the repository, each "key=value".
+	settings []string
+	// input is what git reads on its standard input.
+	input string
 }
 
 // newRunner gives git what it needs of the environment that getenv tells to find
@@ -54,15 +59,21 @@ func newRunner(dir string, getenv func(string) string) runner {
 			env = append(env, name+"="+v)
 		}
 	}
-	return runner{dir, env}
+	return runner{dir: dir, env: env}
 }
 
 // run returns what git says on its standard output.
 func (g runner) run(ctx context.Context, args ...string) (string, error) {
 	// Hooks and the file system monitor are commands of the repository.
-	fixed := []string{"-c", "core.hooksPath=" + os.DevNull, "-c", "core.fsmonitor=false", "-c", "core.quotePath=true"}
-	cmd := exec.CommandContext(ctx, "git", append(fixed, args...)...)
+	all := []string{"-c", "core.hooksPath=" + os.DevNull, "-c", "core.fsmonitor=false", "-c", "core.quotePath=true"}
+	for _, setting := range g.settings {
+		all = append(all, "-c", setting)
+	}
+	cmd := exec.CommandContext(ctx, "git", append(all, args...)...)
 	cmd.Dir, cmd.Env = g.dir, g.env
+	if g.input != "" {
+		cmd.Stdin = strings.NewReader(g.input)
+	}
 	// A child of git that outlives it must not be waited for.
 	cmd.WaitDelay = time.Second
 	out := limited{left: maxOutput}

@@ -144,11 +144,18 @@ func (p *autoPlace) load() (*Auth, error) {
 	return p.file.load()
 }
 
-// save implements place. What goes into the keyring leaves no file behind.
+// save implements place. What goes into the keyring leaves no file behind, and
+// what does not (it may be too large) no older entry, which would win.
 func (p *autoPlace) save(a *Auth) error {
 	if err := p.ring.save(a); err != nil {
 		p.log.Info("the sign-in is kept in auth.json", zap.NamedError("why", err))
-		return p.file.save(a)
+		if err := p.file.save(a); err != nil {
+			return err
+		}
+		if err := p.ring.remove(); err != nil {
+			p.log.Debug("the keyring is not used", zap.Error(err))
+		}
+		return nil
 	}
 	return p.file.remove()
 }

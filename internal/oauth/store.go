@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -21,6 +22,9 @@ import (
 // AuthFile is the name of the file in the home that the reference and this
 // server share.
 const AuthFile = "auth.json"
+
+// emptyAuth is auth.json without a sign-in.
+var emptyAuth = []byte("{}\n")
 
 const (
 	// writeLock is held while auth.json changes. The reference of 0.169 takes
@@ -39,6 +43,8 @@ const (
 	maxAuthFile = 1 << 20
 	// lockMode is the mode of the locks: nobody else has a reason to take them.
 	lockMode = 0o600
+	// fileMode is that of auth.json.
+	fileMode = 0o600
 )
 
 // Store keeps one sign-in. Its errors hold nothing of the content. It is safe for
@@ -220,31 +226,61 @@ func (p *filePlace) load() (*Auth, error) {
 }
 
 // save implements place. A reader sees the old file or the new one, and after a
-// crash one of both is there.
+// crash one of both is there. Where auth.json is a link, what it points at is
+// replaced, as the reference does: several homes may share one sign-in. Where the
+// file cannot be replaced (it is mounted into a container, say) it is written in
+// place: a refresh token that was used up and whose successor is lost would end
+// the sign-in.
 func (p *filePlace) save(a *Auth) error {
 	raw, err := a.encode()
 	if err != nil {
 		return err
 	}
-	return atomicfile.ReplacePrivate(p.path(), raw)
+	path := p.path()
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	err = atomicfile.ReplacePrivate(path, raw)
+	if errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission) {
+		if overwrite(path, raw) == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// overwrite gives a file that is there new content, not in one step.
+func overwrite(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	_ = f.Chmod(fileMode) // whoever else owns the file keeps its mode
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	return err
 }
 
 // remove implements place. Where the file cannot be removed (it is mounted into
-// a container, say) it is emptied in place, which ends the sign-in, too.
+// a container, say) it is emptied in place, which ends the sign-in, too. What a
+// link points at is emptied as well: the link alone would leave the tokens there.
 func (p *filePlace) remove() error {
-	err := os.Remove(p.path())
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
+	path := p.path()
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if err := overwrite(path, emptyAuth); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	err := os.Remove(path)
+	if err == nil || errors.Is(err, fs.ErrNotExist) || overwrite(path, emptyAuth) == nil {
 		return nil
 	}
-	f, openErr := os.OpenFile(p.path(), os.O_WRONLY|os.O_TRUNC, 0)
-	if openErr != nil {
-		return err
-	}
-	_, writeErr := f.WriteString("{}\n")
-	if closeErr := f.Close(); writeErr != nil || closeErr != nil {
-		return err
-	}
-	return nil
+	return err
 }
 
 // memoryPlace keeps a sign-in as long as the process lives.

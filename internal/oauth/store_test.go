@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,7 @@ type ring struct {
 	entries map[string]string
 	err     error         // of every call, if set
 	stuck   chan struct{} // every call waits for it, if set
+	small   bool          // nothing more fits in
 }
 
 func (r *ring) do(f func() error) error {
@@ -53,7 +55,13 @@ func (r *ring) Get(service, user string) (secret string, err error) {
 }
 
 func (r *ring) Set(service, user, secret string) error {
-	return r.do(func() error { r.entries[service+"/"+user] = secret; return nil })
+	return r.do(func() error {
+		if r.small {
+			return errors.New("too large")
+		}
+		r.entries[service+"/"+user] = secret
+		return nil
+	})
 }
 
 func (r *ring) Delete(service, user string) error {
@@ -245,9 +253,65 @@ func TestAutoStore(t *testing.T) {
 		t.Errorf("auth.json: %v", err)
 	}
 	wantStored(t, s, signIn("r3"))
-	if err := s.Remove(t.Context()); err != nil || r.count() != 0 {
+	// What does not fit into the keyring must not be hidden by what is there.
+	r.small = true
+	if err := s.Save(t.Context(), signIn("r4")); err != nil || r.count() != 0 {
 		t.Errorf("%v, %d entries", err, r.count())
 	}
+	wantStored(t, s, signIn("r4"))
+	if err := s.Remove(t.Context()); err != nil {
+		t.Error(err)
+	}
+	wantStored(t, s, nil)
+}
+
+// Several homes may share one file by a link, as they can with the reference.
+func TestFileBehindLink(t *testing.T) {
+	home, path := t.TempDir(), filepath.Join(t.TempDir(), "shared.json")
+	if err := os.WriteFile(path, []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path, filepath.Join(home, AuthFile)); err != nil {
+		t.Skip(err)
+	}
+	s := open(t, "file", home, nil)
+	if err := s.Save(t.Context(), signIn("r1")); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(raw), "r1") {
+		t.Errorf("%s, %v", raw, err)
+	}
+	if st, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && st.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", st, err)
+	}
+	if err := s.Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, s, nil)
+	if raw, err := os.ReadFile(path); err != nil || strings.Contains(string(raw), "r1") {
+		t.Errorf("after the sign-in has ended: %s, %v", raw, err)
+	}
+}
+
+// A file in a folder that takes no other files is written in place.
+func TestFileWrittenInPlace(t *testing.T) {
+	if os.Geteuid() == 0 || runtime.GOOS == "windows" {
+		t.Skip("no folder is closed to this user")
+	}
+	home := t.TempDir()
+	s := open(t, "file", home, nil)
+	if err := s.Save(t.Context(), signIn("a long refresh token")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(home, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(home, 0o700) })
+	if err := s.Save(t.Context(), signIn("r2")); err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, s, signIn("r2"))
 }
 
 func TestFileKeepsUnknownMembers(t *testing.T) {
