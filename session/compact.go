@@ -237,8 +237,11 @@ func (u *turn) askSummary(input []jsontext.Value) (string, error) {
 func shortened(items []jsontext.Value) (short []jsontext.Value, ok bool) {
 	items = slices.Clone(items)
 	for i, raw := range items {
-		var m message
-		if len(raw) <= maxKeptWords || json.Unmarshal(raw, &m, rawOptions) != nil || m.Type != itemMessage {
+		if len(raw) <= maxKeptWords {
+			continue
+		}
+		m, isMessage := readMessage(raw)
+		if !isMessage {
 			continue
 		}
 		for j := range m.Content {

@@ -98,6 +98,3 @@ func statusOf(be *backend.Error) *int {
 	s := be.Status
 	return &s
 }
-
-// compareText orders ids.
-func compareText(a, b string) int { return strings.Compare(a, b) }

@@ -207,7 +207,7 @@ func (m *Manager) forkLive(ctx context.Context, t *thread, o forkOptions) (*thre
 	if err := t.do(ctx, func() { f.inherit(t) }); err != nil {
 		return nil, found, err
 	}
-	return f, found, f.create()
+	return f, found, storageError(f.create(), f.id)
 }
 
 // inherit copies what belongs to the goroutine of t. It runs there.

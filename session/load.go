@@ -223,7 +223,9 @@ func (l *lastSettings) onto(s *settings) {
 	if last.Reviewer != "" {
 		s.reviewer = last.Reviewer
 	}
-	if last.Summary != "" {
+	if last.Summary == defaultSummary(last.Model) {
+		s.summary = "" // nobody has chosen it, so another model may have another
+	} else if last.Summary != "" {
 		s.summary = last.Summary
 	}
 	if last.Personality != "" {

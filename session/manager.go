@@ -4,10 +4,10 @@ import (
 	"context"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
-	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"app-server/internal/config"
@@ -101,7 +101,7 @@ func (m *Manager) add(t *thread) error {
 		return storageError(rollout.ErrInUse, t.id)
 	}
 	m.threads[t.id] = t
-	at, _ := slices.BinarySearchFunc(m.order, t.id, func(x *thread, id string) int { return compareText(x.id, id) })
+	at, _ := slices.BinarySearchFunc(m.order, t.id, func(x *thread, id string) int { return strings.Compare(x.id, id) })
 	m.order = slices.Insert(m.order, at, t)
 	m.wg.Go(t.loop)
 	return nil
@@ -112,11 +112,11 @@ func (m *Manager) thread(id string) (*thread, error) {
 	if t := m.live(id); t != nil {
 		return t, nil
 	}
-	parsed, err := uuid.Parse(id)
+	usual, err := threadID(id)
 	if err != nil {
-		return nil, protocol.Invalid(protocol.ReasonThreadNotFound, "This is no thread id: a UUID is expected")
+		return nil, err
 	}
-	return nil, errNotLoaded(parsed.String())
+	return nil, errNotLoaded(usual)
 }
 
 func errNotLoaded(id string) error {
@@ -129,8 +129,8 @@ func (m *Manager) live(id string) *thread {
 	m.mu.Lock()
 	t := m.threads[id]
 	if t == nil {
-		if parsed, err := uuid.Parse(id); err == nil {
-			t = m.threads[parsed.String()] // a UUID may be written in other ways; the reference takes them
+		if usual, err := threadID(id); err == nil {
+			t = m.threads[usual] // the reference takes other ways to write it, too
 		}
 	}
 	var left chan struct{}

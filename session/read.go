@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
@@ -78,10 +79,7 @@ func (m *Manager) ListTurns(ctx context.Context, p *protocol.ThreadTurnsListPara
 	if err != nil {
 		return r, err
 	}
-	size := defaultTurns
-	if p.Limit != nil {
-		size = int(min(max(*p.Limit, 1), maxTurns))
-	}
+	size := pageSize(p.Limit, defaultTurns, maxTurns)
 	// The page is ids[from:to].
 	from, to := at, min(at+size, len(ids))
 	if !up {
@@ -95,9 +93,7 @@ func (m *Manager) ListTurns(ctx context.Context, p *protocol.ThreadTurnsListPara
 	}
 	first, last, more := ids[from], ids[to-1], to < len(ids)
 	if !up {
-		for i, j := 0, len(r.Data)-1; i < j; i, j = i+1, j-1 {
-			r.Data[i], r.Data[j] = r.Data[j], r.Data[i]
-		}
+		slices.Reverse(r.Data)
 		first, last, more = last, first, from > 0
 	}
 	r.BackwardsCursor = turnCursor{first, true}.text()
@@ -118,7 +114,7 @@ func findTurn(ids []string, cursor *string, up bool) (int, error) {
 	}
 	var c turnCursor
 	if json.Unmarshal([]byte(*cursor), &c) != nil || c.TurnID == "" {
-		return 0, protocol.Invalid(protocol.ReasonInvalidParams, "This is no cursor of this list")
+		return 0, errCursor
 	}
 	for i, id := range ids {
 		if id == c.TurnID {

@@ -138,11 +138,14 @@ func (m *Manager) rejoin(ctx context.Context, t *thread, excludeTurns bool) (r p
 	var tokens *protocol.ThreadTokenUsage
 	err = t.do(ctx, func() {
 		t.subscribe()
-		found := prompt.ProjectDocs(docsOptions(t.cfg, t.settings.cwd))
-		r, record, tokens = startResponse(t, found.Sources), t.record(), t.tokens
+		r, record, tokens = startResponse(t, nil), t.record(), t.tokens
 	})
-	if err != nil || excludeTurns {
+	if err != nil {
 		return r, nil, err
+	}
+	r.InstructionSources = prompt.ProjectDocs(docsOptions(t.cfg, r.Cwd)).Sources
+	if excludeTurns {
+		return r, nil, nil
 	}
 	r.Thread.Turns, err = record.all(ctx)
 	return r, func() { m.usageNote(t.id, r.Thread.Turns, tokens) }, err

@@ -149,6 +149,15 @@ func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings,
 	return s, nil
 }
 
+// defaultSummary is the reasoning summary that a model is asked for where nobody
+// has chosen one.
+func defaultSummary(model string) protocol.ReasoningSummary {
+	if s := backend.LookupModel(model).DefaultSummary; s != "" {
+		return protocol.ReasoningSummary(s)
+	}
+	return protocol.SummaryNone
+}
+
 func override[T any](into *T, with *T) {
 	if with != nil {
 		*into = *with

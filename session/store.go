@@ -74,11 +74,14 @@ func (u *turn) storedSettings() *rollout.Settings {
 	return s
 }
 
-// stored are settings in the form of the file.
+// stored are settings in the form of the file, which has a summary always.
 func (s *settings) stored() *rollout.Settings {
 	out := &rollout.Settings{
 		Cwd: s.cwd, Model: s.model, Approval: s.approval, Sandbox: s.sandbox, Reviewer: s.reviewer,
 		Effort: s.effort, Summary: s.summary, Personality: s.personality, Developer: &s.developer,
+	}
+	if out.Summary == "" {
+		out.Summary = defaultSummary(s.model)
 	}
 	if s.tier != nil {
 		out.Tier = *s.tier

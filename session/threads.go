@@ -59,7 +59,8 @@ func (m *Manager) StartThread(ctx context.Context, p *protocol.ThreadStartParams
 	}, nil
 }
 
-// startResponse describes a thread whose goroutine has not started.
+// startResponse describes a thread. It runs on the thread's goroutine, or before that
+// has started.
 func startResponse(t *thread, sources []string) protocol.ThreadStartResponse {
 	s := t.settings
 	r := protocol.ThreadStartResponse{

@@ -90,14 +90,9 @@ type turn struct {
 func (u *turn) run() {
 	defer u.th.post(func() { u.th.release(u) })
 	err := u.survive(u.work)
-	ended := false
-	_ = u.survive(func() error {
-		u.wrapUp(err)
-		ended = true
-		return nil
-	})
-	if !ended && err == nil {
-		err = errPanic
+	panicked := u.survive(func() error { err = u.wrapUp(err); return nil })
+	if err == nil {
+		err = panicked
 	}
 	_ = u.survive(func() error { u.end(err); return nil })
 }
@@ -140,6 +135,7 @@ func (u *turn) chat() error {
 
 // begin tells that the turn has started.
 func (u *turn) begin() {
+	defer close(u.begun) // also after a panic: commands beside the turn wait for it, and the turn for them
 	t := u.th
 	u.started = time.Now()
 	if u.kind != kindCommand { // which asks no model, so far
@@ -169,7 +165,6 @@ func (u *turn) begin() {
 	for _, raw := range owed {
 		u.remember(raw)
 	}
-	close(u.begun)
 }
 
 // warnUnknownModel warns once per thread and model of a model that the
@@ -305,8 +300,9 @@ func (u *turn) stirred() {
 // wrapUp leaves the conversation fit for the next turn: calls that were not run
 // get an output all the same, since the backend refuses a conversation with a
 // call that has none; words that were taken but not yet given to the model are
-// kept; and an interrupt is told to it.
-func (u *turn) wrapUp(err error) {
+// kept; and an interrupt is told to it. It returns how the turn has ended: an
+// interrupt may have come when nothing but a command of the user's was waited for.
+func (u *turn) wrapUp(err error) error {
 	why := "The call was not run because the turn failed."
 	if interrupted(u.ctx, err) {
 		why = "The call was aborted because the user interrupted the turn."
@@ -322,9 +318,13 @@ func (u *turn) wrapUp(err error) {
 	for _, s := range u.pending() {
 		u.steerIn(s)
 	}
+	if err == nil && u.ctx.Err() != nil {
+		err = errInterrupted
+	}
 	if interrupted(u.ctx, err) && u.kind != kindCompact { // which does nothing that the model must know of
 		u.remember(abortedNote())
 	}
+	return err
 }
 
 // end records how the turn ended and sends its last notifications.

@@ -22,9 +22,6 @@ type Update struct {
 	Developer, User []string
 }
 
-// IsEmpty reports whether there is nothing to add.
-func (u Update) IsEmpty() bool { return len(u.Developer) == 0 && len(u.User) == 0 }
-
 // Changes says what the model must be told when settings change from before to
 // now. What was told earlier stays as it is; the new texts say that they
 // replace it.

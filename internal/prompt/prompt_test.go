@@ -152,9 +152,6 @@ func TestChanges(t *testing.T) {
 					t.Errorf("%q is missing in %q", s, got.User[i])
 				}
 			}
-			if got.IsEmpty() != (len(tt.developer)+len(tt.user) == 0) {
-				t.Error("IsEmpty is wrong")
-			}
 		})
 	}
 	if got := Changes(Settings{Personality: protocol.PersonalityFriendly}, Settings{}); len(got.Developer) != 1 {

@@ -23,7 +23,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(data[:min(len(data), 8<<10)])
 	}
 	f.Add([]byte("{\"type\":\"session_meta\",\"payload\":{\"id\":\"x\"}}\n{\"type\":\"event_msg\",\"payload\":{\"type\":\"thread_rolled_back\",\"num_turns\":-1}}\n"))
-	f.Add([]byte(`{"type":"session_meta","payload":{"id":"x"}}` + "\n" + `{"type":"event_msg","payload":{"type":"task_complete","turn_id":"a"},"app_server":{"turn":{}}}`))
+	f.Add([]byte(`{"type":"session_meta","payload":{"id":"019a0000-0000-7000-8000-000000000000"}}` + "\n" + `{"type":"event_msg","payload":{"type":"task_complete","turn_id":"a"},"app_server":{"turn":{}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := New(t.TempDir())
 		path := filepath.Join(s.home, "rollout.jsonl")

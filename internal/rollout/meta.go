@@ -1,10 +1,12 @@
 package rollout
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
 
 	"app-server/protocol"
 )
@@ -92,14 +94,19 @@ func (m *Meta) payload() *sessionMeta {
 	return p
 }
 
-// readMeta reads a session_meta payload.
+// readMeta reads a session_meta payload. One without an id in the form of a UUID is
+// refused: the id names files, and a parent may hand over a file of any origin.
 func readMeta(raw jsontext.Value) (Meta, *sessionMeta, error) {
 	var p sessionMeta
 	if err := json.Unmarshal(raw, &p, lenient); err != nil {
 		return Meta{}, nil, err
 	}
+	id, err := uuid.Parse(p.ID)
+	if err != nil {
+		return Meta{}, nil, fmt.Errorf("thread id: %w", err)
+	}
 	m := Meta{
-		ID: p.ID, ForkedFrom: p.ForkedFromID, Created: readTime(p.Timestamp), Cwd: p.Cwd, Originator: p.Originator,
+		ID: id.String(), ForkedFrom: p.ForkedFromID, Created: readTime(p.Timestamp), Cwd: p.Cwd, Originator: p.Originator,
 		CLIVersion: p.CLIVersion, Source: p.Source, AgentNickname: p.Nickname, AgentRole: p.Role,
 		DynamicTools: p.DynamicTools,
 	}

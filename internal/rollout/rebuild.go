@@ -185,18 +185,6 @@ func nonNil(s []string) []string {
 	return s
 }
 
-// text is a raw text.
-func text(v jsontext.Value) string {
-	if v.Kind() != '"' {
-		return ""
-	}
-	b, err := jsontext.AppendUnquote(nil, v)
-	if err != nil {
-		return ""
-	}
-	return string(b)
-}
-
 func (r *reviewOutput) text() string {
 	if r == nil {
 		return ""

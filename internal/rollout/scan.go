@@ -186,8 +186,10 @@ func member(object jsontext.Value, name string) jsontext.Value {
 }
 
 // memberText is a member that is a text; empty where it is none.
-func memberText(object jsontext.Value, name string) string {
-	v := member(object, name)
+func memberText(object jsontext.Value, name string) string { return text(member(object, name)) }
+
+// text is a raw text; empty where it is none.
+func text(v jsontext.Value) string {
 	if v.Kind() != '"' {
 		return ""
 	}

@@ -146,6 +146,30 @@ func TestDamage(t *testing.T) {
 }
 
 // TestFailingDiskComesBack makes the folder of the day impossible, then possible.
+// TestForeignID continues files whose first line names what is no thread: the id
+// would name a lock elsewhere.
+func TestForeignID(t *testing.T) {
+	home := t.TempDir()
+	s := New(home)
+	mine := filepath.Join(home, "precious.lock")
+	if err := os.WriteFile(mine, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"../precious", "", "x"} {
+		path := filepath.Join(t.TempDir(), "given.jsonl")
+		if err := os.WriteFile(path, []byte(`{"type":"session_meta","payload":{"id":"`+id+`"}}`+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if w, _, err := s.ContinueFile(t.Context(), path); err == nil {
+			w.Close()
+			t.Errorf("a thread %q", id)
+		}
+	}
+	if _, err := os.Stat(mine); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFailingDiskComesBack(t *testing.T) {
 	s := New(t.TempDir())
 	block := filepath.Join(s.home, sessionsDir)
