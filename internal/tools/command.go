@@ -116,7 +116,7 @@ func (t *Turn) start(ctx context.Context, c command) (x *execution, problem stri
 			x.complete(protocol.ItemDeclined)
 			return nil, why
 		}
-		outside = true
+		outside = !v.question.confined
 	}
 	if err := x.launch(outside); err != nil {
 		x.begin()
