@@ -65,9 +65,7 @@ func (p *Process) supervise() {
 	// one that was told to end have the rest of the grace, as it had.
 	if kill == nil {
 		killGroup(pid)
-	}
-	reap(p.cmd)
-	if kill != nil {
+	} else {
 		awaitGroup(pid, kill)
 	}
 	if cause != Exited {
@@ -76,6 +74,7 @@ func (p *Process) supervise() {
 	if guarded {
 		p.m.guard.remove(pid)
 	}
+	reap(p.cmd) // from here on the number may be another's
 	for _, r := range p.readers {
 		r.end()
 	}
@@ -86,9 +85,8 @@ func (p *Process) supervise() {
 	p.finish(cause, duration)
 }
 
-// awaitGroup waits until a group without its leader is empty, and kills it
-// when the grace is over. The number of a group is not given out again while
-// the group has a member.
+// awaitGroup waits until nothing of a group runs, and kills it when the grace is
+// over.
 func awaitGroup(pgid int, kill <-chan time.Time) {
 	tick := time.NewTicker(groupTick)
 	defer tick.Stop()
