@@ -56,6 +56,13 @@ func (t *Turn) judge(c command) verdict {
 			strictest, subject = r, r.Prefix(words)
 		}
 	}
+	if text, ok := shell.Script(c.argv); ok {
+		for _, words := range shell.Mentions(text) {
+			if r, _ := set.Match(words); r.Decision > max(strictest.Decision, rules.Allow) {
+				strictest, subject = r, r.Prefix(words)
+			}
+		}
+	}
 	switch strictest.Decision {
 	case rules.Forbidden:
 		return verdict{refusal: withReason("The command was not run: a rule of the user forbids "+shell.Quote(subject)+".", strictest.Justification)}

@@ -127,6 +127,10 @@ prefix_rule(pattern=["make", ["a", "b"]], decision="forbidden")
 		{"rule allows a part", plain(untrusted), readOnly, "mkdir x && touch y", "", "asked touch y"},
 		{"rule asks", plain(onRequest), full, "git pull origin", "", "asked "},
 		{"rule asks, never", plain(never), full, "git pull", "", "refused"},
+		{"rule asks, output into a file", plain(onRequest), full, "git pull > log", "", "asked "},
+		{"rule forbids, in parentheses", plain(onRequest), full, "(A=b make a $X) &", "", "refused"},
+		{"rule forbids, in another shell", plain(onRequest), full, "mkdir x && bash -c 'make b'", "", "refused"},
+		{"rule allows, output into a file", plain(untrusted), readOnly, "mkdir x > log", "", "asked /bin/sh -c mkdir x > log"},
 		{"rule forbids", plain(onRequest), full, "cd . && make b c", "", "refused"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
