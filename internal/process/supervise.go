@@ -26,6 +26,7 @@ func (p *Process) supervise() {
 	guard := time.NewTimer(guardAfter)
 	defer guard.Stop()
 	var timeout, kill <-chan time.Time
+	var killAt time.Time
 	if p.spec.Timeout > 0 {
 		t := time.NewTimer(p.spec.Timeout)
 		defer t.Stop()
@@ -38,7 +39,10 @@ func (p *Process) supervise() {
 			cause = c
 			terminate(pid)
 		}
-		kill = time.After(grace)
+		// Who asks once more gets nothing but an earlier end.
+		if at := time.Now().Add(grace); kill == nil || at.Before(killAt) {
+			kill, killAt = time.After(grace), at
+		}
 	}
 	for running := true; running; {
 		select {
