@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 )
 
 // MaxBytes is the largest image that is sent, in bytes. The backend takes no
@@ -35,22 +36,22 @@ var (
 // the file holds counts, not its name. The error says in a few words why
 // it cannot be sent; those of the file system are *fs.PathError.
 func DataURL(path string) (string, error) {
-	info, err := os.Stat(path)
+	// A pipe or a device could keep the turn waiting for ever, at the open too.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return "", err
 	}
-	// A pipe or a device could keep the turn waiting for ever.
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
 	if !info.Mode().IsRegular() {
 		return "", errors.New("it is not a regular file")
 	}
 	if info.Size() > MaxBytes {
 		return "", errTooLarge
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
 	if err != nil {
 		return "", err

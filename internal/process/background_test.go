@@ -143,9 +143,8 @@ func TestFull(t *testing.T) {
 	other := s
 	other.Owner = "b"
 	start(t, m, other)
-	if id, ok := m.EndIdle("a"); !ok || id != first.ID() {
-		t.Errorf("ended %d, want %d", id, first.ID())
-	}
+	first.Stop()
+	wait(t, first)
 	start(t, m, s)
 	m.CloseOwner("a")
 	if n := len(m.List("a")); n != 0 {
@@ -182,4 +181,22 @@ func TestClosed(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	NewManager().Close() // one that never started anything
+}
+
+// TestStopTwice: a second Stop is no delay.
+func TestStopTwice(t *testing.T) {
+	t.Parallel()
+	p := start(t, newManager(t), sh(`trap "" TERM; echo ready; while :; do sleep 1; done`))
+	eventually(t, "ready", func() bool { out, _ := p.Snapshot(); return out.String() == "ready\n" })
+	tick := time.NewTicker(stopGrace / 4)
+	defer tick.Stop()
+	for range 20 {
+		p.Stop()
+		select {
+		case <-p.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	t.Error("it still runs")
 }

@@ -193,21 +193,6 @@ func (m *Manager) running(of func(*Process) bool) []*Process {
 	return list
 }
 
-// EndIdle stops the running process of an owner that was polled or written to
-// longest ago, and waits for its end. It is for callers that rather give up an
-// old command than answer ErrFull.
-func (m *Manager) EndIdle(owner string) (id int, ok bool) {
-	list := m.List(owner)
-	if len(list) == 0 {
-		return 0, false
-	}
-	oldest := slices.MinFunc(list, func(a, b *Process) int { return a.lastUse().Compare(b.lastUse()) })
-	oldest.Stop()
-	<-oldest.Done()
-	oldest.Release()
-	return oldest.id, true
-}
-
 // CloseOwner ends all processes of an owner, services that left their command
 // included, and forgets them.
 func (m *Manager) CloseOwner(owner string) {

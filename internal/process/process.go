@@ -40,7 +40,6 @@ type Process struct {
 	mu          sync.Mutex
 	kept        [2]*ends // by Stream
 	fresh       *ends    // since the last Poll
-	used        time.Time
 	inputClosed bool
 }
 
@@ -75,12 +74,6 @@ func (p *Process) hasEnded() bool {
 	}
 }
 
-func (p *Process) lastUse() time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.used
-}
-
 // Wait waits for the end of the command, or of ctx, which does not stop it.
 func (p *Process) Wait(ctx context.Context) (Result, error) {
 	select {
@@ -108,7 +101,6 @@ func (p *Process) Poll(ctx context.Context, wait time.Duration) (fresh Text, end
 	p.mu.Lock()
 	fresh = p.fresh.text()
 	p.fresh.reset()
-	p.used = time.Now()
 	p.mu.Unlock()
 	if ended {
 		p.Release()
@@ -162,7 +154,6 @@ func (p *Process) Interrupt() error {
 // closed, and with ErrEnded when nobody reads any more.
 func (p *Process) Write(ctx context.Context, data []byte) error {
 	p.mu.Lock()
-	p.used = time.Now()
 	open := p.input != nil && !p.inputClosed
 	p.mu.Unlock()
 	switch {

@@ -56,7 +56,6 @@ func (p *Process) start() error {
 		return fmt.Errorf("process: start: %w", err)
 	}
 	p.born = time.Now()
-	p.used = p.born
 	for _, r := range p.readers {
 		go r.run()
 	}

@@ -26,6 +26,7 @@ func (p *Process) supervise() {
 	guard := time.NewTimer(guardAfter)
 	defer guard.Stop()
 	var timeout, kill <-chan time.Time
+	var killAt time.Time
 	if p.spec.Timeout > 0 {
 		t := time.NewTimer(p.spec.Timeout)
 		defer t.Stop()
@@ -38,7 +39,10 @@ func (p *Process) supervise() {
 			cause = c
 			terminate(pid)
 		}
-		kill = time.After(grace)
+		// Who asks once more gets nothing but an earlier end.
+		if at := time.Now().Add(grace); kill == nil || at.Before(killAt) {
+			kill, killAt = time.After(grace), at
+		}
 	}
 	for running := true; running; {
 		select {
@@ -65,9 +69,7 @@ func (p *Process) supervise() {
 	// one that was told to end have the rest of the grace, as it had.
 	if kill == nil {
 		killGroup(pid)
-	}
-	reap(p.cmd)
-	if kill != nil {
+	} else {
 		awaitGroup(pid, kill)
 	}
 	if cause != Exited {
@@ -76,6 +78,7 @@ func (p *Process) supervise() {
 	if guarded {
 		p.m.guard.remove(pid)
 	}
+	reap(p.cmd) // from here on the number may be another's
 	for _, r := range p.readers {
 		r.end()
 	}
@@ -86,9 +89,8 @@ func (p *Process) supervise() {
 	p.finish(cause, duration)
 }
 
-// awaitGroup waits until a group without its leader is empty, and kills it
-// when the grace is over. The number of a group is not given out again while
-// the group has a member.
+// awaitGroup waits until nothing of a group runs, and kills it when the grace is
+// over.
 func awaitGroup(pgid int, kill <-chan time.Time) {
 	tick := time.NewTicker(groupTick)
 	defer tick.Stop()

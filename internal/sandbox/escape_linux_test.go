@@ -106,6 +106,7 @@ var escapes = []struct {
 	{name: "environment", args: func(s scene) []string { return []string{"readenv", s.victim} }},
 	{name: "ptrace", args: func(s scene) []string { return []string{"ptrace", s.victim} }},
 	{name: "signal", needs: "landlock", args: func(s scene) []string { return []string{"signal", s.victim} }},
+	{name: "limits", args: func(s scene) []string { return []string{"limits", s.victim} }},
 	{name: "git", needs: "namespaces", args: func(s scene) []string { return []string{"write", s.ws + "/.git/config"} }},
 	{name: "git hook", needs: "namespaces", args: func(s scene) []string { return []string{"write", s.ws + "/.git/hook"} }},
 	{name: "git aside", needs: "namespaces", args: func(s scene) []string { return []string{"swap", s.ws + "/.git", s.ws + "/.git/config"} }},

@@ -3,12 +3,14 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 
 	"app-server/protocol"
 )
@@ -263,14 +265,19 @@ func resolveFrom(base, path string) (string, bool) {
 	return real, err == nil
 }
 
-// firstLine is the first line of a small regular file.
+// firstLine is the first line of a small regular file. A command may have put
+// anything in its place.
 func firstLine(path string) (string, bool) {
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxGitFile {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
 		return "", false
 	}
-	b, err := os.ReadFile(path)
-	if err != nil {
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "", false
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxGitFile+1))
+	if err != nil || len(b) > maxGitFile {
 		return "", false
 	}
 	line, _, _ := strings.Cut(string(b), "\n")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"syscall"
 )
 
@@ -25,6 +26,9 @@ func Run(args []string) int {
 	f, err := confine(p)
 	if err != nil {
 		return fail(err)
+	}
+	if err := sealDescriptors(); err != nil {
+		return fail(fmt.Errorf("descriptors: %w", err))
 	}
 	var path string
 	if !p.Probe {
@@ -71,6 +75,22 @@ func confine(p plan) (filter, error) {
 		return f, fmt.Errorf("landlock: %w", err)
 	}
 	return f, nil
+}
+
+// sealDescriptors keeps the command from what the server itself was started with
+// beside its standard streams: a folder or a socket that is open already is behind
+// all walls.
+func sealDescriptors() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
+	return nil
 }
 
 // checkNamespaces makes sure that the parent really started this process in

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,6 +33,31 @@ func TestReadOnly(t *testing.T) {
 			r := run(t, s, Policy{Mode: protocol.SandboxReadOnly, Cwd: dir}, "sh", "-c", "cat f; echo no >f")
 			if r.code == 0 || r.out != "text\n" {
 				t.Errorf("got %+v", r)
+			}
+		})
+	}
+}
+
+// TestNoDescriptorsLeak: neither those of the set-up nor those that the server
+// itself was started with reach a command.
+func TestNoDescriptorsLeak(t *testing.T) {
+	p := workspace(t)
+	f, err := os.Open(p.Cwd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for name, w := range setups {
+		t.Run(name, func(t *testing.T) {
+			c, err := fixed(t, w, Options{}).Command(p, []string{"/bin/ls", "/proc/self/fd"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(c.Argv[0], c.Argv[1:]...)
+			cmd.SysProcAttr, cmd.Dir, cmd.Env, cmd.ExtraFiles = c.Attr, p.Cwd, append(os.Environ(), c.Env...), []*os.File{f}
+			out, err := cmd.CombinedOutput()
+			if err != nil || string(out) != "0\n1\n2\n3\n" { // the last one is that of ls
+				t.Errorf("%v: %s", err, out)
 			}
 		})
 	}
@@ -123,16 +149,6 @@ func TestSameProcess(t *testing.T) {
 	r := run(t, s, p, "sh", "-c", "kill -TERM $$")
 	if r.code != -1 {
 		t.Errorf("got %+v, want an end by signal", r)
-	}
-}
-
-func TestNoDescriptorsLeak(t *testing.T) {
-	s := New(Options{})
-	p := workspace(t)
-	argv := []string{"/bin/ls", "/proc/self/fd"}
-	plain := start(t, Command{Argv: argv}, p.Cwd)
-	if r := run(t, s, p, argv...); r != plain {
-		t.Errorf("got %+v, without sandbox %+v", r, plain)
 	}
 }
 

@@ -76,6 +76,8 @@ func TestFilter(t *testing.T) {
 		{"connect", closed, call(own, unix.SYS_CONNECT), eperm},
 		{"internet allowed", open, call(own, unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_DGRAM), allow},
 		{"connect allowed", open, call(own, unix.SYS_CONNECT), allow},
+		{"own limits", closed, call(own, unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE), allow},
+		{"limits of another", open, call(own, unix.SYS_PRLIMIT64, 7, unix.RLIMIT_NOFILE), eperm},
 		{"truncate", closed, call(own, unix.SYS_TRUNCATE), allow},
 		{"truncate unknown to landlock", filter{noTruncate: true}, call(own, unix.SYS_TRUNCATE), eperm},
 	} {

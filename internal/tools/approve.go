@@ -25,10 +25,12 @@ type verdict struct {
 	outside  bool
 }
 
-// question is what the user is asked about a command. A yes runs it outside of
-// the sandbox.
+// question is what the user is asked about a command.
 type question struct {
 	reason string // may be empty
+	// confined is whether a yes leaves the command in the sandbox. Else it runs
+	// outside.
+	confined bool
 	// amendment is a rule that the user may make for good; nil for none.
 	amendment []string
 }
@@ -54,6 +56,13 @@ func (t *Turn) judge(c command) verdict {
 			strictest, subject = r, r.Prefix(words)
 		}
 	}
+	if text, ok := shell.Script(c.argv); ok {
+		for _, words := range shell.Mentions(text) {
+			if r, _ := set.Match(words); r.Decision > max(strictest.Decision, rules.Allow) {
+				strictest, subject = r, r.Prefix(words)
+			}
+		}
+	}
 	switch strictest.Decision {
 	case rules.Forbidden:
 		return verdict{refusal: withReason("The command was not run: a rule of the user forbids "+shell.Quote(subject)+".", strictest.Justification)}
@@ -63,6 +72,7 @@ func (t *Turn) judge(c command) verdict {
 	if len(open) == 0 {
 		return verdict{outside: true} // the user's rules allow all of it
 	}
+	unknown := slices.ContainsFunc(open, func(words []string) bool { return !shell.KnownSafe(words) })
 
 	ask := question{reason: c.reason, amendment: amendment(c, parts, open)}
 	mode := t.Env.Approval.Mode
@@ -71,7 +81,7 @@ func (t *Turn) judge(c command) verdict {
 		return t.wantsAnswer(t.mayAsk(), ask)
 	case c.escalate && !full:
 		return t.wantsAnswer(t.mayAsk(), ask)
-	case mode == protocol.ApprovalUntrusted && slices.ContainsFunc(open, func(words []string) bool { return !shell.KnownSafe(words) }):
+	case mode == protocol.ApprovalUntrusted && unknown:
 		return t.wantsAnswer(true, ask)
 	case !full && t.th.r.o.Sandbox.Probe().Err != nil:
 		t.th.warnSandbox(t.Host)
@@ -79,6 +89,12 @@ func (t *Turn) judge(c command) verdict {
 			ask.reason = "Commands cannot be confined on this system. Run it without a sandbox?"
 		}
 		return t.wantsAnswer(t.mayAsk(), ask)
+	case unknown && len(set.Problems) > 0:
+		// A rule that cannot be read may forbid it, or want it to be asked about.
+		if !t.rulesMayAsk() {
+			return verdict{refusal: "The command was not run: a file of the user's command rules cannot be used, and the approval policy does not let the user be asked. Tell the user."}
+		}
+		return verdict{question: &question{reason: "A file of your command rules cannot be used, so each command needs your approval. Run this one?", confined: !full}}
 	}
 	return verdict{outside: full}
 }
@@ -86,7 +102,7 @@ func (t *Turn) judge(c command) verdict {
 // wantsAnswer is a question where one may be put, else a refusal.
 func (t *Turn) wantsAnswer(may bool, q question) verdict {
 	if !may {
-		return verdict{refusal: "The command was not run: it needs the user's approval, and the approval policy lets you not ask for that. Find another way, inside of the sandbox."}
+		return verdict{refusal: "The command was not run: it needs the user's approval, and the approval policy does not let the user be asked. Find another way, inside of the sandbox."}
 	}
 	return verdict{question: &q}
 }
@@ -152,7 +168,8 @@ func isTooWide(prefix []string) bool {
 }
 
 // amendment proposes a rule: what the model proposes where that covers all that
-// no rule covers yet, else the first command without a rule.
+// no rule covers yet, else the first command without a rule, unless that would
+// allow everything.
 func amendment(c command, parts, open [][]string) []string {
 	covers := func(words []string) bool {
 		return len(words) >= len(c.prefix) && slices.Equal(words[:len(c.prefix)], c.prefix)
@@ -162,6 +179,9 @@ func amendment(c command, parts, open [][]string) []string {
 	}
 	for _, words := range open {
 		if len(parts) == 1 || !shell.KnownSafe(words) {
+			if isTooWide(words) {
+				return nil
+			}
 			return words
 		}
 	}
@@ -174,7 +194,7 @@ func (t *Turn) permit(ctx context.Context, x *execution, q question) (why string
 	if t.over(ctx) {
 		return interrupted
 	}
-	if t.th.approved(x.c) {
+	if t.th.approved(x.c, q) {
 		return ""
 	}
 	p := &protocol.CommandExecutionRequestApprovalParams{
@@ -195,11 +215,11 @@ func (t *Turn) permit(ctx context.Context, x *execution, q question) (why string
 	case err != nil:
 		return "The command was not run: the user could not be asked."
 	}
-	return t.decide(x.c, raw)
+	return t.decide(x.c, q, raw)
 }
 
 // decide does what an answer says, and gives the reason of a no.
-func (t *Turn) decide(c command, raw jsontext.Value) (why string) {
+func (t *Turn) decide(c command, q question, raw jsontext.Value) (why string) {
 	const declined = "The command was not run: the user declined it. Do not try to reach the same in another way."
 	var answer protocol.CommandExecutionRequestApprovalResponse
 	if err := protocol.Decode(raw, &answer); err != nil {
@@ -209,7 +229,7 @@ func (t *Turn) decide(c command, raw jsontext.Value) (why string) {
 	case protocol.DecisionAccept:
 		return ""
 	case protocol.DecisionAcceptForSession:
-		t.th.approve(c)
+		t.th.approve(c, q)
 		return ""
 	case protocol.DecisionAcceptWithAmendment:
 		if err := t.th.r.rules.Allow(d.Amendment); err != nil {
@@ -236,22 +256,24 @@ func (t *Turn) decide(c command, raw jsontext.Value) (why string) {
 func (t *Turn) over(ctx context.Context) bool { return t.cancelled.Load() || ctx.Err() != nil }
 
 // approvalKey names a command whose approval holds for the session: the same
-// words in the same folder.
-func approvalKey(c command) string { return shell.Quote(c.argv) + "\x00" + c.dir }
+// words in the same folder. A yes to a run in the sandbox is none to one outside.
+func approvalKey(c command, q question) string {
+	return fmt.Sprintf("%s\x00%s\x00%t", shell.Quote(c.argv), c.dir, q.confined)
+}
 
-func (t *Thread) approve(c command) {
+func (t *Thread) approve(c command, q question) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.approvals == nil {
 		t.approvals = map[string]bool{}
 	}
-	t.approvals[approvalKey(c)] = true
+	t.approvals[approvalKey(c, q)] = true
 }
 
-func (t *Thread) approved(c command) bool {
+func (t *Thread) approved(c command, q question) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.approvals[approvalKey(c)]
+	return t.approvals[approvalKey(c, q)]
 }
 
 // retriesOutside reports whether a command that the sandbox made fail is asked

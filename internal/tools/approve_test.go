@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -111,6 +112,7 @@ prefix_rule(pattern=["make", ["a", "b"]], decision="forbidden")
 		{"on-request, prefix rule of another command", plain(onRequest), readOnly, "touch x", escalated + `,"prefix_rule":["git","pull"]`, "asked touch x"},
 		{"on-request, prefix rule that is too wide", plain(onRequest), readOnly, "python3 x.py", escalated + `,"prefix_rule":["python3"]`, "asked python3 x.py"},
 		{"on-request, prefix rule of an interpreter", plain(onRequest), readOnly, "bash -c 'touch x'", escalated + `,"prefix_rule":["bash","-c"]`, "asked bash -c touch x"},
+		{"on-request, an interpreter alone", plain(onRequest), readOnly, "python3", escalated, "asked "},
 		{"on-request, rm -rf", plain(onRequest), full, "echo a && rm -rf x", "", "asked rm -rf x"},
 		{"on-request, nested rm -fr", plain(onRequest), readOnly, "bash -c '/bin/rm -fr x'", "", "asked bash -c /bin/rm -fr x"},
 		{"on-request, rm", plain(onRequest), readOnly, "rm x", "", "run"},
@@ -125,6 +127,10 @@ prefix_rule(pattern=["make", ["a", "b"]], decision="forbidden")
 		{"rule allows a part", plain(untrusted), readOnly, "mkdir x && touch y", "", "asked touch y"},
 		{"rule asks", plain(onRequest), full, "git pull origin", "", "asked "},
 		{"rule asks, never", plain(never), full, "git pull", "", "refused"},
+		{"rule asks, output into a file", plain(onRequest), full, "git pull > log", "", "asked "},
+		{"rule forbids, in parentheses", plain(onRequest), full, "(A=b make a $X) &", "", "refused"},
+		{"rule forbids, in another shell", plain(onRequest), full, "mkdir x && bash -c 'make b'", "", "refused"},
+		{"rule allows, output into a file", plain(untrusted), readOnly, "mkdir x > log", "", "asked /bin/sh -c mkdir x > log"},
 		{"rule forbids", plain(onRequest), full, "cd . && make b c", "", "refused"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -248,20 +254,56 @@ func TestCancelEndsTheTurn(t *testing.T) {
 	h.command(t)
 }
 
-// TestBadRules: rules that cannot be read are told once and hold nobody up.
+// TestBadRules: while a file of rules cannot be read, no rule spares a question,
+// what restricts holds, and everything that does more than look is asked about.
+// The user is warned once.
 func TestBadRules(t *testing.T) {
-	b, h := newBench(t), &fakeHost{}
-	if err := os.MkdirAll(filepath.Join(b.home, "rules"), 0o700); err != nil {
-		t.Fatal(err)
+	const good = `prefix_rule(pattern=["touch"])
+prefix_rule(pattern=["git", "pull"], decision="forbidden")
+`
+	for _, test := range []struct {
+		command  string
+		approval protocol.ApprovalMode
+		sandbox  protocol.SandboxPolicyType
+		asked    bool
+		made     bool
+	}{
+		{"touch made", onRequest, full, true, true},
+		{"touch made", onRequest, readOnly, true, false}, // a yes leaves it in the sandbox
+		{"touch made", untrusted, readOnly, true, true},
+		{"touch made", never, full, false, false},
+		{"ls", onRequest, full, false, false},
+		{"ls && touch made", onRequest, full, true, true},
+		{"touch made; git pull", onRequest, full, false, false},
+	} {
+		t.Run(fmt.Sprint(test.command, test.approval, test.sandbox), func(t *testing.T) {
+			b, h := newBench(t), &fakeHost{answer: deciding(`"acceptForSession"`)}
+			needSandbox(t, b)
+			writeFile(t, filepath.Join(b.home, "rules", "a.rules"), "prefix_rule(pattern=7)")
+			writeFile(t, filepath.Join(b.home, "rules", "b.rules"), good)
+			for range 2 {
+				exec(b.turn(h, test.approval, test.sandbox), t.Context(), test.command, "")
+			}
+			if (len(h.approvals()) == 1) != test.asked || made(b) != test.made {
+				t.Errorf("asked %d times, made %v", len(h.approvals()), made(b))
+			}
+			if w := h.warnings(); len(w) != 1 || !strings.Contains(w[0], "a.rules") || !strings.Contains(w[0], "line 1") {
+				t.Errorf("warnings %q", w)
+			}
+		})
 	}
-	if err := os.WriteFile(filepath.Join(b.home, "rules", "a.rules"), []byte("prefix_rule(pattern=7)"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		exec(b.turn(h, never, full), t.Context(), "true", "")
-	}
-	if len(h.warnings()) != 1 || !strings.Contains(h.warnings()[0], "a.rules") || !strings.Contains(h.warnings()[0], "line 1") {
-		t.Errorf("warnings %q", h.warnings())
+}
+
+// TestYesInTheSandbox: a yes for the session that left a command in the sandbox
+// is none to a run outside of it.
+func TestYesInTheSandbox(t *testing.T) {
+	b, h := newBench(t), &fakeHost{answer: deciding(`"acceptForSession"`)}
+	needSandbox(t, b)
+	writeFile(t, filepath.Join(b.home, "rules", "a.rules"), "prefix_rule(pattern=7)")
+	exec(b.turn(h, onRequest, readOnly), t.Context(), "touch made", "")
+	exec(b.turn(h, onRequest, readOnly), t.Context(), "touch made", escalated)
+	if len(h.approvals()) != 2 {
+		t.Errorf("asked %d times", len(h.approvals()))
 	}
 }
 

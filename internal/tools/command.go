@@ -116,7 +116,7 @@ func (t *Turn) start(ctx context.Context, c command) (x *execution, problem stri
 			x.complete(protocol.ItemDeclined)
 			return nil, why
 		}
-		outside = true
+		outside = !v.question.confined
 	}
 	if err := x.launch(outside); err != nil {
 		x.begin()
@@ -192,10 +192,10 @@ func (x *execution) output(ctx context.Context, c process.Chunk) {
 // forever is the patience of who waits for the end.
 const forever = time.Duration(math.MaxInt64)
 
-// attend waits for the end of the command, or until patience is over. When ctx ends the command is stopped. A command that the
-// sandbox made fail is run again outside where the policy and the user allow it;
-// remark tells the model what came of the question. Once it has ended, the item
-// is completed.
+// attend waits for the end of the command, or until patience is over. When ctx
+// ends the command is stopped. A command that the sandbox made fail is run again
+// outside where the policy and the user allow it; remark tells the model what came
+// of the question. Once it has ended, the item is completed.
 func (x *execution) attend(ctx context.Context, patience time.Duration) (ended bool, remark string) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()

@@ -137,7 +137,7 @@ func runExec(ctx context.Context, t *Turn, c Call) Output {
 	}
 	dir := t.folder(in.Workdir)
 	if p, ok := patch.FindScript(in.Cmd); ok {
-		return say(t.applyPatch(ctx, c, p.Patch, join(dir, p.Dir)).Text)
+		return say(t.applyPatch(ctx, c, p.Patch, p.Workdir(dir)).Text)
 	}
 	sh := t.th.r.o.Shell
 	if in.Shell != "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -60,7 +59,7 @@ func runShellCommand(ctx context.Context, t *Turn, c Call) Output {
 	}
 	dir := t.folder(in.Workdir)
 	if p, ok := patch.FindScript(in.Command); ok {
-		return say(t.applyPatch(ctx, c, p.Patch, join(dir, p.Dir)).Text)
+		return say(t.applyPatch(ctx, c, p.Patch, p.Workdir(dir)).Text)
 	}
 	cmd := command{item: c.ID, argv: t.th.r.o.Shell.Login(in.Command), dir: dir, source: protocol.CommandByAgent, timeout: timeout(in.TimeoutMS)}
 	if in.Login != nil && !*in.Login {
@@ -126,7 +125,7 @@ func (t *Turn) runArgv(ctx context.Context, c Call, cmd command) Output {
 		return say("The command was not run: it is empty.")
 	}
 	if p, ok := patch.FindCall(cmd.argv); ok {
-		r := t.applyPatch(ctx, c, p.Patch, join(cmd.dir, p.Dir))
+		r := t.applyPatch(ctx, c, p.Patch, p.Workdir(cmd.dir))
 		if !r.OK {
 			return say(r.Text)
 		}
@@ -174,11 +173,3 @@ func (t *Turn) runToEnd(ctx context.Context, cmd command) (r process.Result, tex
 
 // tenths is a time in seconds, to a tenth.
 func tenths(d time.Duration) float64 { return math.Round(d.Seconds()*10) / 10 }
-
-// join resolves a folder, which may be empty or absolute, against another.
-func join(base, dir string) string {
-	if filepath.IsAbs(dir) {
-		return filepath.Clean(dir)
-	}
-	return filepath.Join(base, dir)
-}

@@ -18,9 +18,6 @@ const maxNesting = 3
 // options.
 func KnownSafe(argv []string) bool { return knownSafe(argv, maxNesting) }
 
-// KnownSafeText is KnownSafe for a command text that a POSIX shell is to run.
-func KnownSafeText(command string) bool { return safeText(command, maxNesting) }
-
 func knownSafe(argv []string, depth int) bool {
 	if len(argv) == 0 || depth == 0 {
 		return false
@@ -156,13 +153,17 @@ func digits(s string) bool {
 // safeUniq refuses a second operand, which is a file to write. An option with
 // a value of its own is taken for an operand too; that errs to the safe side.
 func safeUniq(args []string) bool {
-	operands := 0
-	for _, a := range args {
+	files := 0
+	for i, a := range args {
+		if a == "--" { // all that follow are files, those with a dash too
+			files += len(args) - i - 1
+			break
+		}
 		if !strings.HasPrefix(a, "-") || a == "-" {
-			operands++
+			files++
 		}
 	}
-	return operands <= 1
+	return files <= 1
 }
 
 // safeGit allows the subcommands that read, without the options that write a

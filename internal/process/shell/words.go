@@ -44,13 +44,54 @@ func Words(command string) (commands [][]string, ok bool) {
 	return commands, true
 }
 
-// parse returns the simple commands of a plain list in the order written.
-func parse(command string) (list []simple, ok bool) {
+// Mentions lists the commands that stand anywhere in a text, each as far as its
+// words are literal, those of texts that are handed to a shell in it too. It is
+// for what restricts commands, and no proof: a text can run more than it says.
+func Mentions(command string) [][]string { return mentions(command, maxNesting) }
+
+func mentions(command string, depth int) (commands [][]string) {
+	file, ok := read(command)
+	if !ok || depth == 0 {
+		return nil
+	}
+	syntax.Walk(file, func(n syntax.Node) bool {
+		call, ok := n.(*syntax.CallExpr)
+		if !ok {
+			return true
+		}
+		var words []string
+		for _, w := range call.Args {
+			word, kind := literal(w)
+			if kind == notLiteral {
+				break
+			}
+			words = append(words, word)
+		}
+		if len(words) > 0 {
+			commands = append(commands, words)
+		}
+		if text, ok := Script(words); ok {
+			commands = append(commands, mentions(text, depth-1)...)
+		}
+		return true
+	})
+	return commands
+}
+
+// read reads a command text; it is not ok where that is too long or no text for
+// a shell.
+func read(command string) (*syntax.File, bool) {
 	if len(command) > maxScript {
 		return nil, false
 	}
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(command), "")
-	if err != nil || len(file.Stmts) == 0 {
+	return file, err == nil
+}
+
+// parse returns the simple commands of a plain list in the order written.
+func parse(command string) (list []simple, ok bool) {
+	file, ok := read(command)
+	if !ok || len(file.Stmts) == 0 {
 		return nil, false
 	}
 	for _, stmt := range file.Stmts {

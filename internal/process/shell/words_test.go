@@ -59,8 +59,27 @@ func FuzzText(f *testing.F) {
 				t.Fatalf("%q quoted is %q", w, again)
 			}
 		}
-		if _, plain := parse(text); KnownSafeText(text) && !plain {
+		if _, plain := parse(text); safeText(text, maxNesting) && !plain {
 			t.Fatalf("safe: %q", text)
 		}
 	})
+}
+
+func TestMentions(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][][]string{
+		"":                      nil,
+		"rm x":                  {{"rm", "x"}},
+		"A=b rm x > y &":        {{"rm", "x"}},
+		"(cd a; ! rm *)":        {{"cd", "a"}, {"rm", "*"}},
+		"git push $X":           {{"git", "push"}},
+		"echo \"$(rm x)\" | $Y": {{"echo"}, {"rm", "x"}},
+		"for a in b; do if rm x; then y; fi; done": {{"rm", "x"}, {"y"}},
+		"bash -c 'ls; sh -c \"rm x\"'":             {{"bash", "-c", "ls; sh -c \"rm x\""}, {"ls"}, {"sh", "-c", "rm x"}, {"rm", "x"}},
+		"rm 'x":                                    nil,
+	} {
+		if diff := cmp.Diff(want, Mentions(text)); diff != "" {
+			t.Errorf("%s: %s", text, diff)
+		}
+	}
 }

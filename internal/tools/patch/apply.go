@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // StaleError says that a file is not any more what the plan saw: nothing was
@@ -143,7 +144,7 @@ func (a *applier) prepare(j *job) error {
 	}
 	if j.before.exists {
 		// A file that may not be written in place shall not be replaced either.
-		f, err := dir.OpenFile(base, os.O_WRONLY, 0)
+		f, err := dir.OpenFile(base, os.O_WRONLY|syscall.O_NONBLOCK, 0)
 		if err != nil {
 			return err
 		}
@@ -224,7 +225,8 @@ func (j *job) unchanged() error {
 	case info.Size() != int64(len(j.before.data)):
 		return stale
 	}
-	f, err := j.dir.Open(j.base)
+	// A pipe put there meanwhile would keep us waiting.
+	f, err := j.dir.OpenFile(j.base, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return err
 	}

@@ -2,13 +2,15 @@ package patch
 
 import (
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// maxScript bounds the shell scripts that are looked at, in bytes.
-const maxScript = maxPatch
+// maxScript bounds what a shell parser is given here, in bytes. It goes down as
+// deep as a text is nested, and a stack that is too deep ends the whole server.
+const maxScript = 64 << 10
 
 // Call is an apply_patch call found in a command. Dir is the folder of a "cd"
 // before it, as written, or "".
@@ -17,7 +19,7 @@ type Call struct {
 	Dir   string
 }
 
-// callNames are the names under which models call the tool.
+// callName reports whether a word is a name under which models call the tool.
 func callName(s string) bool { return s == "apply_patch" || s == "applypatch" }
 
 // FindCall reports whether a command is nothing but an apply_patch call: the
@@ -50,25 +52,85 @@ func shellName(program string) bool {
 // before it. The patch is taken as it stands in the script: an unquoted heredoc
 // is not expanded, since a "$" in it is meant for the file.
 func FindScript(script string) (Call, bool) {
-	if len(script) > maxScript || !strings.Contains(script, "apply") || !strings.Contains(script, "patch") {
+	if !strings.Contains(script, "apply") || !strings.Contains(script, "patch") {
 		return Call{}, false
+	}
+	if command, body, ok := cutHeredoc(script); ok {
+		if c, takes, ok := callOf(command); ok && takes {
+			c.Patch = body
+			return c, true
+		}
+	}
+	c, takes, ok := callOf(script)
+	return c, ok && !takes
+}
+
+// heredoc is the beginning of one: a dash that takes tabs away, and the word
+// that ends it.
+var heredoc = regexp.MustCompile(`<<(-?)[ \t]*(?:'([^'\n]+)'|"([^"\n]+)"|([\w.-]+))`)
+
+// cutHeredoc takes the text out of the first heredoc of a script. What is left is
+// the command with an empty heredoc. Only blank lines may follow.
+func cutHeredoc(script string) (command, body string, ok bool) {
+	at := heredoc.FindStringSubmatchIndex(script)
+	if at == nil {
+		return "", "", false
+	}
+	found := func(group int) string {
+		if at[2*group] < 0 {
+			return ""
+		}
+		return script[at[2*group]:at[2*group+1]]
+	}
+	tabs, end := found(1) != "", found(2)+found(3)+found(4) // the word stands in one of them
+	line, rest, _ := strings.Cut(script[at[0]:], "\n")
+	var b strings.Builder
+	for !ok && rest != "" {
+		var text string
+		text, rest, _ = strings.Cut(rest, "\n")
+		if tabs {
+			text = strings.TrimLeft(text, "\t")
+		}
+		if ok = text == end; !ok {
+			b.WriteString(text + "\n")
+		}
+	}
+	return script[:at[0]] + line + "\n" + end + "\n", b.String(), ok && strings.TrimSpace(rest) == ""
+}
+
+// callOf reads a script that is small enough. takes is whether the patch comes by
+// a heredoc, which is not read here.
+func callOf(script string) (c Call, takes, ok bool) {
+	if len(script) > maxScript {
+		return Call{}, false, false
 	}
 	f, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(script), "")
 	if err != nil || len(f.Stmts) != 1 || !simple(f.Stmts[0]) {
-		return Call{}, false
+		return Call{}, false, false
 	}
-	stmt, dir := f.Stmts[0], ""
+	stmt := f.Stmts[0]
 	if and, ok := stmt.Cmd.(*syntax.BinaryCmd); ok {
 		if and.Op != syntax.AndStmt || len(stmt.Redirs) > 0 || !simple(and.X) || !simple(and.Y) {
-			return Call{}, false
+			return Call{}, false, false
 		}
-		if dir, ok = changeDir(and.X); !ok {
-			return Call{}, false
+		if c.Dir, ok = changeDir(and.X); !ok {
+			return Call{}, false, false
 		}
 		stmt = and.Y
 	}
-	text, ok := patchOf(stmt, script)
-	return Call{Patch: text, Dir: dir}, ok
+	words, ok := words(stmt)
+	if !ok || !callName(words[0]) {
+		return Call{}, false, false
+	}
+	switch {
+	case len(words) == 2 && len(stmt.Redirs) == 0:
+		c.Patch = words[1]
+		return c, false, true
+	case len(words) == 1 && len(stmt.Redirs) == 1:
+		r := stmt.Redirs[0]
+		return c, true, r.N == nil && (r.Op == syntax.Hdoc || r.Op == syntax.DashHdoc)
+	}
+	return Call{}, false, false
 }
 
 // simple reports whether a statement runs in the foreground and as it is.
@@ -84,39 +146,6 @@ func changeDir(s *syntax.Stmt) (string, bool) {
 		return "", false
 	}
 	return words[1], true
-}
-
-// patchOf returns the patch that a statement hands to the tool.
-func patchOf(s *syntax.Stmt, script string) (string, bool) {
-	words, ok := words(s)
-	if !ok || !callName(words[0]) {
-		return "", false
-	}
-	switch {
-	case len(words) == 2 && len(s.Redirs) == 0:
-		return words[1], true
-	case len(words) != 1 || len(s.Redirs) != 1:
-		return "", false
-	}
-	r := s.Redirs[0]
-	if r.N != nil || r.Hdoc == nil || (r.Op != syntax.Hdoc && r.Op != syntax.DashHdoc) {
-		return "", false
-	}
-	from, to := int(r.Hdoc.Pos().Offset()), int(r.Hdoc.End().Offset())
-	if from > to || to > len(script) {
-		return "", false
-	}
-	// The parser counts the closing word in: the patch ends with the line before.
-	text := script[from:to]
-	text = text[:strings.LastIndexByte(text, '\n')+1]
-	if r.Op == syntax.DashHdoc {
-		lines := strings.Split(text, "\n")
-		for i, l := range lines {
-			lines[i] = strings.TrimLeft(l, "\t")
-		}
-		text = strings.Join(lines, "\n")
-	}
-	return text, true
 }
 
 // words returns the words of a plain command: at least one, none of which the
@@ -179,7 +208,3 @@ func (c Call) Workdir(cwd string) string {
 	}
 	return filepath.Join(cwd, filepath.FromSlash(c.Dir))
 }
-
-// IsBare reports whether a script is the text of a patch itself, with no call
-// of the tool around it: a shell would make nonsense of it.
-func IsBare(script string) bool { return strings.HasPrefix(strings.TrimSpace(script), markBegin) }

@@ -2,6 +2,7 @@ package patch
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -41,6 +42,7 @@ func TestFindScript(t *testing.T) {
 		{"subshell", "(apply_patch <<'EOF'\n" + text + "\nEOF\n)", "", false},
 		{"echo", "echo apply_patch <<'EOF'\n" + text + "\nEOF", "", false},
 		{"here string", "apply_patch <<< x", "", false},
+		{"heredoc in the folder's name", "cd 'a <<b' && apply_patch <<'EOF'\n" + text + "\nEOF", "", false},
 		{"broken", "apply_patch <<'EOF'\n" + text, "", false},
 	}
 	for _, tt := range tests {
@@ -104,9 +106,15 @@ func TestWorkdir(t *testing.T) {
 	}
 }
 
-func TestIsBare(t *testing.T) {
-	if !IsBare("\n*** Begin Patch\n") || IsBare("echo '*** Begin Patch'") {
-		t.Error("wrong")
+// TestDeepScript: a text that is nested as deep as a model can make it. A parser
+// that went all the way down would end the whole server.
+func TestDeepScript(t *testing.T) {
+	deep := strings.Repeat("$(", 1<<20)
+	if _, found := FindScript("apply_patch " + deep); found {
+		t.Error("found a patch in nonsense")
+	}
+	if c, found := FindScript("apply_patch <<EOF\n" + deep + "\nEOF\n"); !found || c.Patch != deep+"\n" {
+		t.Error("no patch found")
 	}
 }
 

@@ -102,10 +102,11 @@ func (p *Patch) Plan(ctx context.Context, view View, cwd string) (*Plan, error) 
 	for i := range p.Sections {
 		s := &p.Sections[i]
 		w.now = s
-		if err := w.section(s); err != nil {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
+		err := w.section(s)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
 			return nil, planError(s, err)
 		}
 	}
@@ -206,6 +207,10 @@ func (w *planner) update(s *Section, abs string) error {
 	dst, err := w.target(toAbs)
 	if err != nil {
 		return fmt.Errorf("move target %s: %w", s.MovePath, err)
+	}
+	// What is moved is held in a second place.
+	if w.held += len(text); w.held > maxHeld {
+		return errTooLarge
 	}
 	w.note('M', s.MovePath)
 	if dst == src {
@@ -323,7 +328,7 @@ func look(v View, real string) (state, error) {
 		st.data, err = v.Readlink(real)
 		return st, err
 	case !info.Mode().IsRegular():
-		return state{}, errors.New("this is not a regular file")
+		return state{}, errNotRegular
 	case info.Size() > maxFile:
 		st.unread = true
 		return st, nil

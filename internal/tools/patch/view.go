@@ -32,13 +32,21 @@ type osView struct{}
 func (osView) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
 func (osView) Readlink(name string) (string, error)   { return os.Readlink(name) }
 func (osView) ReadFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	// A pipe that was put there since somebody looked would keep us waiting.
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
 	return readBounded(f)
 }
+
+var errNotRegular = errors.New("this is not a regular file")
 
 // errTooLarge says that a file is larger than maxFile, or that the files of a
 // patch are larger than maxHeld together.

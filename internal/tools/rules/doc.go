@@ -8,8 +8,11 @@
 //
 // A part of the pattern is a word, or a list of words of which any fits. Where
 // several rules fit a command, the strictest counts; the default decision is
-// allow. The files are in the language Starlark; this package reads the part of
-// it that rules are written in: calls with named arguments, texts, lists, + and
-// names for values. Calls other than prefix_rule say nothing about commands here
-// and are passed over, and so are the examples in match and not_match.
+// allow. Rules are compared with words: a command that comes under another name,
+// from a variable or out of a script is not recognised.
+//
+// The files are in the language Starlark; this package reads the part of it that
+// rules are written in: calls with named arguments, texts, lists, + and names for
+// values. Calls other than prefix_rule say nothing about commands here and are
+// passed over, and so are the examples in match and not_match.
 package rules

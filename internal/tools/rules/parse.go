@@ -96,23 +96,34 @@ func (p *parser) value() any {
 	defer func() { p.depth-- }()
 	v := p.term()
 	for p.kind == '+' {
+		line := p.line // the token behind the term may be a new line
 		p.next()
-		switch right := p.term().(type) {
-		case string:
-			left, ok := v.(string)
-			if !ok {
-				p.fail("a text and a list cannot be added")
-			}
-			v = left + right
-		case []any:
-			left, ok := v.([]any)
-			if !ok {
-				p.fail("a text and a list cannot be added")
-			}
-			v = append(left[:len(left):len(left)], right...)
+		var problem string
+		if v, problem = sum(v, p.term()); problem != "" {
+			panic(syntaxError{line, problem})
 		}
 	}
 	return v
+}
+
+// sum joins two texts or two lists. They can double with each line of a file, so
+// none gets longer than a file.
+func sum(left, right any) (v any, problem string) {
+	switch right := right.(type) {
+	case string:
+		if left, ok := left.(string); ok && len(left)+len(right) <= maxFile {
+			return left + right, ""
+		} else if ok {
+			return nil, "a text is too long"
+		}
+	case []any:
+		if left, ok := left.([]any); ok && len(left)+len(right) <= maxFile {
+			return append(left[:len(left):len(left)], right...), ""
+		} else if ok {
+			return nil, "a list is too long"
+		}
+	}
+	return nil, "a text and a list cannot be added"
 }
 
 func (p *parser) term() any {

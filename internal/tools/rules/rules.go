@@ -33,8 +33,9 @@ type Rule struct {
 // Set is what the files say. The zero value has no rules.
 type Set struct {
 	Rules []Rule
-	// Problems tells of files that could not be read, in sentences for the user.
-	// Their rules do not hold.
+	// Problems tells of files that could not be used, in sentences for the user.
+	// What they forbid or want to be asked about is not known then, so Rules has no
+	// rule that allows something, and the caller must spare no question.
 	Problems []string
 }
 
@@ -55,42 +56,51 @@ func Open(home string) *Book { return &Book{dir: filepath.Join(home, "rules")} }
 // user or another server has changed holds at once.
 func (b *Book) Load() Set {
 	var s Set
-	files, err := filepath.Glob(filepath.Join(escapeGlob(b.dir), "*.rules"))
-	if err != nil {
-		return s // the pattern is a sound one
+	problem := func(where string, err error) {
+		s.Problems = append(s.Problems, fmt.Sprintf("The command rules in %s cannot be used: %v. Until that is mended, no rule allows a command, and you are asked about each one that does more than look.", where, err))
 	}
-	for _, file := range files {
+	entries, err := os.ReadDir(b.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		problem(b.dir, withoutPath(err))
+	}
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) != ".rules" {
+			continue
+		}
+		file := filepath.Join(b.dir, e.Name())
 		rules, err := load(file)
 		if err != nil {
-			s.Problems = append(s.Problems, fmt.Sprintf("The command rules in %s are ignored: %v.", file, err))
-			continue
+			problem(file, err)
 		}
 		s.Rules = append(s.Rules, rules...)
 	}
-	return s
-}
-
-// escapeGlob keeps the characters of a folder's name from being a pattern.
-func escapeGlob(dir string) string {
-	if filepath.Separator == '\\' {
-		return dir // no escapes there; such a name is the user's bad luck
+	if len(s.Problems) > 0 {
+		s.Rules = slices.DeleteFunc(s.Rules, func(r Rule) bool { return r.Decision == Allow })
 	}
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
+	return s
 }
 
 func load(file string) ([]Rule, error) {
 	info, err := os.Stat(file)
 	if err != nil {
-		return nil, err
+		return nil, withoutPath(err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxFile {
 		return nil, errors.New("not a file of a reasonable size")
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, err
+		return nil, withoutPath(err)
 	}
 	return Parse(string(text))
+}
+
+// withoutPath takes the path out of an error of the file system.
+func withoutPath(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
 }
 
 // Match returns the strictest rule for a command, given as its words.

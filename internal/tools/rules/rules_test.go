@@ -37,6 +37,9 @@ b'])`, want: []Rule{{Pattern: [][]string{word("a\"\\\n\t\x01é"), word(`\d`), wo
 		{name: "open text", text: "prefix_rule(pattern=['a", err: "line 1: a text has no end"},
 		{name: "open call", text: "prefix_rule(pattern=['a']", err: "line 1: this is not understood"},
 		{name: "unlike terms", text: "A = 'a' + ['b']", err: "line 1: a text and a list cannot be added"},
+		{name: "unlike terms before others", text: "A = 'a' + ['b']\n\n", err: "line 1: a text and a list cannot be added"},
+		{name: "doubled", text: "A = 'aaaaaaaaaaaaaaaa'\n" + strings.Repeat("A = A + A\n", 100), err: "line 18: a text is too long"},
+		{name: "list doubled", text: "A = ['a']\n" + strings.Repeat("A = A + A\n", 100), err: "line 22: a list is too long"},
 		{name: "deep", text: "A = " + strings.Repeat("[", 100), err: "line 1: lists are nested too deep"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -120,13 +123,26 @@ func TestBadFile(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "folder.rules"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"a.rules": "nonsense", "b.rules": `prefix_rule(pattern=["ls"])`, "c.txt": "nonsense"} {
+	const good = `prefix_rule(pattern=["ls"])
+prefix_rule(pattern=["rm"], decision="forbidden")`
+	for name, text := range map[string]string{"a.rules": "nonsense", "b.rules": good, "c.txt": "nonsense"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s := Open(home).Load()
-	if len(s.Rules) != 1 || len(s.Problems) != 2 || !strings.Contains(s.Problems[0], "a.rules") || !strings.Contains(s.Problems[0], "line 1") {
+	s := Open(home).Load() // what is understood and restricts holds, what allows does not
+	if len(s.Rules) != 1 || s.Rules[0].Decision != Forbidden || len(s.Problems) != 2 || !strings.Contains(s.Problems[0], "a.rules") || !strings.Contains(s.Problems[0], "line 1") {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestUnreadableFolder: rules that cannot be looked for may be there.
+func TestUnreadableFolder(t *testing.T) {
+	home := t.TempDir()
+	if err := os.WriteFile(filepath.Join(home, "rules"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s := Open(home).Load(); len(s.Problems) != 1 {
 		t.Errorf("%+v", s)
 	}
 }
