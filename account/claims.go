@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"time"
@@ -61,9 +62,9 @@ func parseClaims(token string) (claims, error) {
 		return claims{}, errNotJWT
 	}
 	return claims{
-		email:     firstOf(p.Email, p.Profile.Email),
+		email:     cmp.Or(p.Email, p.Profile.Email),
 		plan:      p.Auth.Plan,
-		userID:    firstOf(p.Auth.ChatGPTUserID, p.Auth.UserID),
+		userID:    cmp.Or(p.Auth.ChatGPTUserID, p.Auth.UserID),
 		accountID: p.Auth.AccountID,
 	}, nil
 }
@@ -85,14 +86,4 @@ func payloadOf(token string) (raw []byte, ok bool) {
 		return nil, false
 	}
 	return raw, true
-}
-
-// firstOf returns the first text that is not empty.
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }

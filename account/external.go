@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -149,9 +150,9 @@ func (s *Snapshot) inherit(known *Snapshot) {
 	if s.UserID != "" && known.UserID != "" && s.UserID != known.UserID {
 		return
 	}
-	s.UserID = firstOf(s.UserID, known.UserID)
-	s.Email = firstOf(s.Email, known.Email)
-	s.Plan = firstOf(s.Plan, known.Plan)
+	s.UserID = cmp.Or(s.UserID, known.UserID)
+	s.Email = cmp.Or(s.Email, known.Email)
+	s.Plan = cmp.Or(s.Plan, known.Plan)
 }
 
 // fitsHeader reports whether v can be the value of a header and arrives as it

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func managedSnapshot(a *oauth.Auth, p *Policy) (*Snapshot, error) {
 	s := &Snapshot{
 		Mode:      protocol.AuthModeChatGPT,
 		Token:     a.Tokens.Access,
-		AccountID: firstOf(a.Tokens.AccountID, c.accountID),
+		AccountID: cmp.Or(a.Tokens.AccountID, c.accountID),
 		UserID:    c.userID,
 		Email:     c.email,
 		Plan:      c.plan,

@@ -43,6 +43,7 @@ var notServed = map[string]bool{
 	protocol.MethodMcpServerResourceRead:             true,
 	protocol.MethodMcpServerToolCall:                 true,
 	protocol.MethodWindowsSandboxSetupStart:          true,
+	protocol.MethodMockExperimentalMethod:            true,
 	protocol.MethodFeedbackUpload:                    true,
 	protocol.MethodCommandExec:                       true,
 	protocol.MethodCommandExecWrite:                  true,

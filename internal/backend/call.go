@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -138,7 +139,7 @@ func responsesURL(p *Provider, t Token) (*url.URL, *Error) {
 	switch {
 	case base != "":
 	case t.ChatGPT:
-		base = strings.TrimRight(orDefault(p.ChatGPTBaseURL, DefaultChatGPTBaseURL), "/") + "/codex"
+		base = strings.TrimRight(cmp.Or(p.ChatGPTBaseURL, DefaultChatGPTBaseURL), "/") + "/codex"
 	default:
 		base = apiBaseURL
 	}
@@ -167,13 +168,6 @@ func joinURL(base, path string) (*url.URL, *Error) {
 	u.Path = strings.TrimRight(u.Path, "/") + path
 	u.RawPath, u.Fragment, u.RawFragment = "", "", ""
 	return u, nil
-}
-
-func orDefault(value, otherwise string) string {
-	if value == "" {
-		return otherwise
-	}
-	return value
 }
 
 // setHeader leaves out what a header cannot carry, as the reference does, and

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"math"
@@ -117,7 +118,7 @@ func headerBool(h http.Header, name string) (value, ok bool) {
 // request. An empty base URL is the default. It needs a ChatGPT sign-in; the
 // error is an *[Error].
 func (c *Client) Usage(ctx context.Context, chatGPTBaseURL string) (*RateLimits, error) {
-	l, fail := c.usage(ctx, orDefault(chatGPTBaseURL, DefaultChatGPTBaseURL))
+	l, fail := c.usage(ctx, cmp.Or(chatGPTBaseURL, DefaultChatGPTBaseURL))
 	if fail != nil {
 		return nil, fail
 	}
@@ -157,7 +158,7 @@ func (c *Client) usage(ctx context.Context, base string) (*RateLimits, *Error) {
 func usageOf(m map[string]jsontext.Value, secrets redactor) *RateLimits {
 	l := limitOf(m["rate_limit"])
 	l.LimitID, l.Plan = defaultLimitID, tidy(text(m["plan_type"]), secrets)
-	l.ReachedType = tidy(orDefault(text(m["rate_limit_reached_type"]), text(members(m["rate_limit_reached_type"])["type"])), secrets)
+	l.ReachedType = tidy(cmp.Or(text(m["rate_limit_reached_type"]), text(members(m["rate_limit_reached_type"])["type"])), secrets)
 	if c := members(m["credits"]); c != nil {
 		balance := text(c["balance"])
 		if c["balance"].Kind() == '0' {
@@ -172,7 +173,7 @@ func usageOf(m map[string]jsontext.Value, secrets redactor) *RateLimits {
 			continue
 		}
 		more := limitOf(extra["rate_limit"])
-		more.LimitID, more.LimitName, more.Plan = tidy(orDefault(id, name), secrets), tidy(name, secrets), l.Plan
+		more.LimitID, more.LimitName, more.Plan = tidy(cmp.Or(id, name), secrets), tidy(name, secrets), l.Plan
 		l.Additional = append(l.Additional, more)
 	}
 	return &l

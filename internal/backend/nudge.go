@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -23,7 +24,7 @@ const (
 // would be worse than none. An empty base URL is the default. It needs a ChatGPT
 // sign-in; the error is an *[Error].
 func (c *Client) NudgeCredits(ctx context.Context, chatGPTBaseURL, kind string) (NudgeStatus, error) {
-	base := orDefault(chatGPTBaseURL, DefaultChatGPTBaseURL)
+	base := cmp.Or(chatGPTBaseURL, DefaultChatGPTBaseURL)
 	k := &call{method: http.MethodPost, source: signedIn, patience: usageTime, wholly: usageTime, header: c.identityHeaders()}
 	k.header.Set("Accept", "application/json")
 	k.header.Set("Content-Type", "application/json")

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,11 +88,10 @@ type Client struct {
 // New makes a Client. It makes no request.
 func New(o Options) *Client {
 	at := o.Endpoints
-	at.Issuer = strings.TrimRight(at.Issuer, "/")
-	orDefault(&at.Issuer, DefaultIssuer)
-	orDefault(&at.ClientID, DefaultClientID)
-	orDefault(&at.Token, at.Issuer+"/oauth/token")
-	orDefault(&at.Revoke, at.Issuer+"/oauth/revoke")
+	at.Issuer = cmp.Or(strings.TrimRight(at.Issuer, "/"), DefaultIssuer)
+	at.ClientID = cmp.Or(at.ClientID, DefaultClientID)
+	at.Token = cmp.Or(at.Token, at.Issuer+"/oauth/token")
+	at.Revoke = cmp.Or(at.Revoke, at.Issuer+"/oauth/revoke")
 	c := &Client{at: at, listen: o.Listen, identity: o.Identity, log: o.Log,
 		// A redirect would carry a refresh token to a place that nobody named.
 		http: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
@@ -126,12 +126,6 @@ func (t identified) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Header.Set("User-Agent", who.UserAgent)
 	}
 	return t.next.RoundTrip(r)
-}
-
-func orDefault(s *string, other string) {
-	if *s == "" {
-		*s = other
-	}
 }
 
 // Tokens are one sign-in as the provider gives it. A member that an answer

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,8 +67,7 @@ func (c *Client) StartDevice(ctx context.Context) (*DeviceLogin, error) {
 	if decode(body, &a) != nil {
 		return nil, errDeviceAnswer(status)
 	}
-	d := &DeviceLogin{client: c, VerificationURL: c.at.Issuer + "/codex/device", UserCode: a.UserCode, id: a.ID, lasts: deviceTime}
-	orDefault(&d.UserCode, a.Older)
+	d := &DeviceLogin{client: c, VerificationURL: c.at.Issuer + "/codex/device", UserCode: cmp.Or(a.UserCode, a.Older), id: a.ID, lasts: deviceTime}
 	if d.UserCode == "" || d.id.IsEmpty() {
 		return nil, errDeviceAnswer(status)
 	}
