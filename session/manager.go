@@ -171,6 +171,12 @@ func (m *Manager) notify(ctx context.Context, method string, params any) {
 	}
 }
 
+func (m *Manager) shuttingDown() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.closing
+}
+
 // Shutdown refuses new threads and turns, interrupts the turns that run, and
 // waits until each has sent its turn/completed and every goroutine has ended.
 // When ctx ends first, turns are cut off wherever they wait, and Shutdown still

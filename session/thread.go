@@ -141,17 +141,19 @@ func (t *thread) view() protocol.Thread {
 	return v
 }
 
-// close interrupts what runs and drops a turn whose response was never sent:
-// nobody knows its id.
+// close interrupts what runs. At the end of the server it drops a turn whose
+// response was never sent, since nobody knows its id; else the response is on its
+// way, and the turn comes to its end.
 func (t *thread) close() {
 	t.closing = true
+	drop := t.m.shuttingDown()
 	for _, u := range []**turn{&t.current, &t.next} {
 		if *u == nil {
 			continue
 		}
 		(*u).closing = true
 		(*u).cancel()
-		if !(*u).armed {
+		if (*u).armed = (*u).armed || !drop; !(*u).armed {
 			*u = nil
 		}
 	}

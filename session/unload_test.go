@@ -129,3 +129,33 @@ func TestInjectBesideCompaction(t *testing.T) {
 		}
 	})
 }
+
+// TestArchiveBeforeStart: a turn whose id was handed out comes to its end, also
+// where its thread is put away before the turn could begin. A thread's own
+// requests come one after another, but the turn of a detached review begins in
+// another thread than the one that was asked.
+func TestArchiveBeforeStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newStored(t, "")
+		defer w.Shutdown(t.Context())
+		w.start(`{}`)
+		w.ok("one")
+		r, then, err := w.StartTurn(t.Context(), &protocol.TurnStartParams{ThreadID: w.thread, Input: text("two")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, archived, err := w.ArchiveThread(t.Context(), &protocol.ThreadArchiveParams{ThreadID: w.thread})
+		if err != nil {
+			t.Fatal(err)
+		}
+		archived()
+		then()
+		end := w.parent.until(t, protocol.MethodTurnCompleted)
+		for end.get("turn.id") != r.Turn.ID {
+			end = w.parent.until(t, protocol.MethodTurnCompleted)
+		}
+		if end.get("turn.status") != "interrupted" {
+			t.Errorf("ended as %s", end.Params)
+		}
+	})
+}
