@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"maps"
 	"reflect"
@@ -77,33 +78,46 @@ func decodeError(err error) *Error {
 	return Invalid(ReasonInvalidParams, "Invalid request: params are not valid JSON")
 }
 
-// required is the tree of members that must be there, for one struct type.
+// required is the tree of members that must be there: of one struct type, or of
+// each element of a list or a map.
 type required struct {
 	names  []string
 	nested map[string]*required
+	each   *required
 }
 
 var requiredCache sync.Map // reflect.Type to *required
 
-// requiredOf reads the required tags of a struct type, through pointers. It
-// returns nil where nothing is required. Types that decode themselves check
-// themselves.
+// requiredOf reads the required tags of a struct type, through pointers, lists
+// and maps. It returns nil where nothing is required. Types that decode themselves
+// check themselves.
 func requiredOf(t reflect.Type) *required {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Map:
+		if each := requiredOf(t.Elem()); each != nil && !decodesItself(t) {
+			return &required{each: each}
+		}
+		return nil
+	case reflect.Struct:
+	default:
 		return nil
 	}
 	if r, ok := requiredCache.Load(t); ok {
 		return r.(*required)
 	}
 	var r *required
-	if !reflect.PointerTo(t).Implements(reflect.TypeFor[json.UnmarshalerFrom]()) {
+	if !decodesItself(t) {
 		r = readRequired(t)
 	}
 	requiredCache.Store(t, r)
 	return r
+}
+
+func decodesItself(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[json.UnmarshalerFrom]())
 }
 
 func readRequired(t reflect.Type) *required {
@@ -134,9 +148,31 @@ func readRequired(t reflect.Type) *required {
 	return r
 }
 
+// missingInEach is missing for a list or a map.
+func (r *required) missingInEach(d *jsontext.Decoder) string {
+	open := d.PeekKind()
+	if open != '[' && open != '{' {
+		_ = d.SkipValue()
+		return ""
+	}
+	_, _ = d.ReadToken()
+	first := ""
+	for k := d.PeekKind(); k != ']' && k != '}' && k != 0; k = d.PeekKind() {
+		if open == '{' {
+			_, _ = d.ReadToken() // the name
+		}
+		first = cmp.Or(first, r.each.missing(d))
+	}
+	_, _ = d.ReadToken()
+	return first
+}
+
 // missing returns the first required name that the object lacks, or "". The
 // input has been decoded once, so its syntax is known to be good.
 func (r *required) missing(d *jsontext.Decoder) string {
+	if r.each != nil {
+		return r.missingInEach(d)
+	}
 	if d.PeekKind() != '{' {
 		_ = d.SkipValue()
 		return ""

@@ -39,7 +39,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{"read access that would not be enforced", `{"threadId":"x","input":[],"sandboxPolicy":{"type":"readOnly","access":{"type":"restricted"}}}`, new(TurnStartParams), "Invalid request: restricted read access is not supported by this server"},
 		{"required member of an embedded struct", `{"value":1,"mergeStrategy":"replace"}`, new(ConfigValueWriteParams), "Invalid request: missing field `keyPath`"},
 		{"edit without a value", `{"keyPath":"a","mergeStrategy":"replace"}`, new(ConfigValueWriteParams), "Invalid request: missing field `value`"},
-		{"edit of a batch without a strategy", `{"edits":[{"keyPath":"a","value":null}]}`, new(ConfigBatchWriteParams), "Invalid request: missing field `mergeStrategy`"},
+		{"edit of a batch without a strategy", `{"edits":[{"keyPath":"a","value":null}]}`, new(ConfigBatchWriteParams), "Invalid request: missing field `edits.mergeStrategy`"},
+		{"required member in a list", `{"edits":[{"keyPath":"a","value":1,"mergeStrategy":"upsert"},{"value":1,"mergeStrategy":"upsert"}]}`, new(ConfigBatchWriteParams), "Invalid request: missing field `edits.keyPath`"},
+		{"required member in a map", `{"answers":{"a":{"answers":[]},"b":{}}}`, new(ToolRequestUserInputResponse), "Invalid request: missing field `answers.answers`"},
 		{"granular policy without a member", `{"approvalPolicy":{"granular":{"rules":true}}}`, new(ThreadStartParams), "Invalid request: missing field `granular.sandbox_approval`"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

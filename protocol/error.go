@@ -1,10 +1,6 @@
 package protocol
 
-import (
-	"fmt"
-
-	"github.com/go-json-experiment/json/jsontext"
-)
+import "fmt"
 
 // Error codes of the wire. The reference answers every fault of a request's
 // shape with CodeInvalidRequest, unknown methods included; -32601 is not used.
@@ -75,11 +71,4 @@ func Errorf(code int64, reason, format string, args ...any) *Error {
 // Invalid makes the error for a request that cannot be taken as it is.
 func Invalid(reason, format string, args ...any) *Error {
 	return Errorf(CodeInvalidRequest, reason, format, args...)
-}
-
-// ErrorObject is the error member of an answer.
-type ErrorObject struct {
-	Code    int64          `json:"code"`
-	Message string         `json:"message"`
-	Data    jsontext.Value `json:"data,omitzero"`
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -101,7 +102,7 @@ func (p *ringPlace) load() (*Auth, error) {
 	}
 	a, err := decodeAuth([]byte(<-got))
 	if err != nil {
-		return nil, errors.New("the entry in the system's keyring " + err.Error())
+		return nil, fmt.Errorf("the entry in the system's keyring %w", err)
 	}
 	return a, nil
 }
