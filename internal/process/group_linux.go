@@ -79,7 +79,12 @@ func killMarked(mark string) {
 	}
 }
 
-// killOne kills a process that is still the one that was looked at.
+// killWait bounds the wait for a killed process to be gone, in milliseconds. Only
+// one that hangs in the kernel takes so long.
+const killWait = 50
+
+// killOne kills a process that is still the one that was looked at, and waits for
+// its end.
 func killOne(pid int, mark string) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -88,6 +93,7 @@ func killOne(pid int, mark string) {
 	defer unix.Close(fd)
 	if marked(pid, mark) {
 		unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, killWait)
 	}
 }
 
