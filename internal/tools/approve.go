@@ -72,7 +72,11 @@ func (t *Turn) judge(c command) verdict {
 	if len(open) == 0 {
 		return verdict{outside: true} // the user's rules allow all of it
 	}
-	unknown := slices.ContainsFunc(open, func(words []string) bool { return !shell.KnownSafe(words) })
+	unknown := slices.ContainsFunc(open, func(words []string) bool {
+		// A project's .git/config can name programs that git then runs. Outside of
+		// the sandbox that is no mere look.
+		return !shell.KnownSafe(words) || full && path.Base(words[0]) == "git"
+	})
 
 	ask := question{reason: c.reason, amendment: amendment(c, parts, open)}
 	mode := t.Env.Approval.Mode

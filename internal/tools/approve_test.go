@@ -102,6 +102,8 @@ prefix_rule(pattern=["make", ["a", "b"]], decision="forbidden")
 		{"untrusted, known", plain(untrusted), readOnly, "ls", "", "run"},
 		{"untrusted, unknown", plain(untrusted), readOnly, "touch x", "", "asked touch x"},
 		{"untrusted, full access", plain(untrusted), full, "touch x", "", "asked touch x"},
+		{"untrusted, a look with git", plain(untrusted), readOnly, "git status", "", "run"},
+		{"untrusted, a look with git and full access", plain(untrusted), full, "git status", "", "asked git status"},
 		{"untrusted, list", plain(untrusted), readOnly, "cat x | wc -l && touch x && go build", "", "asked touch x"},
 		{"untrusted, text that cannot be read", plain(untrusted), readOnly, "echo a > x", "", "asked /bin/sh -c echo a > x"},
 		{"untrusted, escalated", plain(untrusted), readOnly, "touch x", escalated, "asked touch x"},
