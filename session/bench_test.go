@@ -49,7 +49,7 @@ func benchWorld(b *testing.B, model Model) (*Manager, string, chan struct{}) {
 	ended := make(chan struct{}, 1)
 	m := NewManager(Options{Parent: blackHole{ended}, Model: model, Tools: newRegistry(), Config: loadConfig(b, b.TempDir(), testConfig), Cwd: "/"})
 	b.Cleanup(func() { m.Shutdown(context.Background()) })
-	r, _, err := m.StartThread(context.Background(), &protocol.ThreadStartParams{})
+	r, _, err := m.StartThread(context.Background(), m.config.Load(), &protocol.ThreadStartParams{})
 	if err != nil {
 		b.Fatal(err)
 	}

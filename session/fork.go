@@ -142,7 +142,7 @@ func (m *Manager) fork(ctx context.Context, from forkSource, o forkOptions) (*th
 	if err != nil {
 		return nil, prompt.Docs{}, err
 	}
-	meta, err := m.newMeta(ctx, &o.settings, o.instructions, dynamic)
+	meta, err := m.newMeta(&o.settings, o.instructions, dynamic)
 	if err != nil {
 		return nil, prompt.Docs{}, err
 	}
@@ -154,6 +154,7 @@ func (m *Manager) fork(ctx context.Context, from forkSource, o forkOptions) (*th
 		if at := slices.Index(log.TurnIDs(), o.before); o.before != "" && at >= 0 {
 			turns = at
 		}
+		meta.Git = repository(ctx, meta.Cwd)
 		if w, err = m.store.Fork(ctx, log, turns, meta); err != nil {
 			return nil, prompt.Docs{}, storageError(err, meta.ForkedFrom)
 		}
@@ -195,7 +196,7 @@ func (t *thread) forget(ctx context.Context) error {
 
 // forkLive forks a thread that has no file: from its last turn that has ended.
 func (m *Manager) forkLive(ctx context.Context, t *thread, o forkOptions) (*thread, prompt.Docs, error) {
-	meta, err := m.newMeta(ctx, &o.settings, o.instructions, t.dynamic)
+	meta, err := m.newMeta(&o.settings, o.instructions, t.dynamic)
 	if err != nil {
 		return nil, prompt.Docs{}, err
 	}
@@ -207,7 +208,7 @@ func (m *Manager) forkLive(ctx context.Context, t *thread, o forkOptions) (*thre
 	if err := t.do(ctx, func() { f.inherit(t) }); err != nil {
 		return nil, found, err
 	}
-	return f, found, storageError(f.create(), f.id)
+	return f, found, storageError(f.create(ctx), f.id)
 }
 
 // inherit copies what belongs to the goroutine of t. It runs there.

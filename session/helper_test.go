@@ -358,7 +358,7 @@ func loadConfig(t testing.TB, home, cfg string) *config.Config {
 // start starts a thread from params as JSON.
 func (w *world) start(params string) protocol.ThreadStartResponse {
 	w.t.Helper()
-	r, then, err := w.StartThread(w.t.Context(), decode[protocol.ThreadStartParams](w.t, params))
+	r, then, err := w.StartThread(w.t.Context(), w.config.Load(), decode[protocol.ThreadStartParams](w.t, params))
 	if err != nil {
 		w.t.Fatalf("StartThread(%s) = %v", params, err)
 	}

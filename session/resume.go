@@ -162,12 +162,12 @@ func (m *Manager) resumeHistory(ctx context.Context, cfg *config.Config, p *prot
 	if err != nil {
 		return r, nil, err
 	}
-	meta, err := m.newMeta(ctx, &s, base, nil)
+	meta, err := m.newMeta(&s, base, nil)
 	if err != nil {
 		return r, nil, err
 	}
 	t := m.newThread(meta, cfg, s, nil)
-	if err := t.create(); err != nil {
+	if err := t.create(ctx); err != nil {
 		return r, nil, storageError(err, t.id)
 	}
 	found := prompt.ProjectDocs(docsOptions(cfg, s.cwd))

@@ -100,8 +100,9 @@ func (s *settings) stored() *rollout.Settings {
 	return out
 }
 
-// newMeta is what the first line of a new thread's file tells.
-func (m *Manager) newMeta(ctx context.Context, s *settings, instructions string, dynamic []protocol.DynamicToolSpec) (rollout.Meta, error) {
+// newMeta is what the first line of a new thread's file tells, but for the state
+// of the repository.
+func (m *Manager) newMeta(s *settings, instructions string, dynamic []protocol.DynamicToolSpec) (rollout.Meta, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return rollout.Meta{}, fmt.Errorf("session: thread id: %w", err)
@@ -116,13 +117,17 @@ func (m *Manager) newMeta(ctx context.Context, s *settings, instructions string,
 	if len(dynamic) > 0 {
 		meta.DynamicTools = encode(dynamic)
 	}
-	if m.store == nil {
-		return meta, nil
-	}
-	if g, err := git.Describe(ctx, s.cwd); err == nil {
-		meta.Git = &protocol.GitInfo{SHA: optional(g.SHA), Branch: optional(g.Branch), OriginURL: optional(g.Origin)}
-	}
 	return meta, nil
+}
+
+// repository is the state of the repository around a folder, nil where there is
+// none. It waits for git.
+func repository(ctx context.Context, dir string) *protocol.GitInfo {
+	g, err := git.Describe(ctx, dir)
+	if err != nil {
+		return nil
+	}
+	return &protocol.GitInfo{SHA: optional(g.SHA), Branch: optional(g.Branch), OriginURL: optional(g.Origin)}
 }
 
 // newThread makes a thread that nothing was said in, and whose file nobody has
@@ -140,12 +145,14 @@ func (m *Manager) newThread(meta rollout.Meta, cfg *config.Config, s settings, d
 	return t
 }
 
-// create makes the thread's file, unless it is one that lives in memory only.
-func (t *thread) create() error {
+// create makes the thread's file, unless it is one that lives in memory only. Of
+// such a one the repository is not told either, as in the reference.
+func (t *thread) create(ctx context.Context) error {
 	if t.ephemeral || t.m.store == nil {
-		t.git = nil // as the reference tells it
 		return nil
 	}
+	t.git = repository(ctx, t.meta.Cwd)
+	t.meta.Git = t.git
 	var err error
 	t.file, err = t.m.store.Create(t.meta)
 	return err

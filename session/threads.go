@@ -11,15 +11,15 @@ import (
 	"app-server/protocol"
 )
 
-// StartThread handles thread/start. The func returned sends thread/started. It
+// StartThread handles thread/start under the settings given. The func returned sends thread/started. It
 // fails with a *protocol.Error for an override that cannot be used, an unknown
 // provider, and settings that would not be enforced; then there is no thread.
-func (m *Manager) StartThread(ctx context.Context, p *protocol.ThreadStartParams) (protocol.ThreadStartResponse, func(), error) {
+func (m *Manager) StartThread(ctx context.Context, set *config.Config, p *protocol.ThreadStartParams) (protocol.ThreadStartResponse, func(), error) {
 	var none protocol.ThreadStartResponse
 	if err := tools.CheckDynamic(p.DynamicTools); err != nil {
 		return none, nil, err
 	}
-	cfg, err := m.config.Load().WithJSON(p.Config)
+	cfg, err := set.WithJSON(p.Config)
 	if err != nil {
 		return none, nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
 	}
@@ -35,7 +35,7 @@ func (m *Manager) StartThread(ctx context.Context, p *protocol.ThreadStartParams
 	if err != nil {
 		return none, nil, err
 	}
-	meta, err := m.newMeta(ctx, &s, base, p.DynamicTools)
+	meta, err := m.newMeta(&s, base, p.DynamicTools)
 	if err != nil {
 		return none, nil, err
 	}
@@ -43,7 +43,7 @@ func (m *Manager) StartThread(ctx context.Context, p *protocol.ThreadStartParams
 	t := m.newThread(meta, cfg, s, p.DynamicTools)
 	t.ephemeral, t.rawEvents = p.Ephemeral != nil && *p.Ephemeral, p.ExperimentalRawEvents
 	t.docs = docs{s.cwd, found.Text}
-	if err := t.create(); err != nil {
+	if err := t.create(ctx); err != nil {
 		return none, nil, storageError(err, t.id)
 	}
 	response := startResponse(t, found.Sources)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"app-server/internal/config"
 	"app-server/protocol"
 	"app-server/rpc"
 	"app-server/session"
@@ -46,7 +47,7 @@ func (s *server) methods() *rpc.Mux {
 	rpc.Handle(m, protocol.MethodExperimentalFeatureList, rpc.Fixed[protocol.ExperimentalFeatureListParams](laneConfig), s.features)
 	rpc.Handle(m, protocol.MethodGitDiffToRemote, func(p *protocol.GitDiffToRemoteParams) string { return "git/" + p.Cwd }, s.gitDiff)
 
-	rpc.HandleThen(m, protocol.MethodThreadStart, rpc.Fixed[protocol.ThreadStartParams](laneConfig), s.startThread)
+	rpc.HandleSlow(m, protocol.MethodThreadStart, rpc.Fixed[protocol.ThreadStartParams](laneConfig), s.startThread)
 	rpc.HandleThen(m, protocol.MethodThreadResume, func(p *protocol.ThreadResumeParams) string { return laneThread(p.ThreadID) }, s.resumeThread)
 	rpc.HandleThen(m, protocol.MethodThreadFork, func(p *protocol.ThreadForkParams) string { return laneThread(p.ThreadID) }, s.forkThread)
 	rpc.HandleThen(m, protocol.MethodThreadRollback, func(p *protocol.ThreadRollbackParams) string { return laneThread(p.ThreadID) }, s.threads.RollbackThread)
@@ -71,9 +72,18 @@ func (s *server) methods() *rpc.Mux {
 	return m
 }
 
-// startThread, resumeThread and forkThread handle what begins a thread.
-func (s *server) startThread(ctx context.Context, p *protocol.ThreadStartParams) (protocol.ThreadStartResponse, func(), error) {
-	return beginThread(ctx, s, p, s.threads.StartThread)
+// startThread, resumeThread and forkThread handle what begins a thread. Which
+// settings a new one gets depends on the order of requests. The rest does not: it
+// waits for git, which requests about settings must not do.
+func (s *server) startThread(_ context.Context, p *protocol.ThreadStartParams) (r protocol.ThreadStartResponse, then rpc.Then, rest rpc.Rest[protocol.ThreadStartResponse], err error) {
+	cfg := s.settings.Current()
+	return r, nil, func(ctx context.Context) (protocol.ThreadStartResponse, rpc.Then, error) {
+		r, then, err := s.threads.StartThread(ctx, cfg, p)
+		if err != nil {
+			return r, nil, err
+		}
+		return r, s.warned(ctx, cfg, then), nil
+	}, nil
 }
 
 func (s *server) resumeThread(ctx context.Context, p *protocol.ThreadResumeParams) (protocol.ThreadStartResponse, func(), error) {
@@ -101,12 +111,18 @@ func beginThread[P any](ctx context.Context, s *server, p *P, begin func(context
 	if err != nil {
 		return response, nil, err
 	}
-	return response, func() {
+	return response, s.warned(ctx, cfg, then), nil
+}
+
+// warned tells what is wrong with the settings after all else that follows a
+// response.
+func (s *server) warned(ctx context.Context, cfg *config.Config, then func()) func() {
+	return func() {
 		if then != nil {
 			then()
 		}
 		s.parent.warn(ctx, cfg.Problems)
-	}, nil
+	}
 }
 
 // rateLimits asks the backend what is used of the plan. Only a ChatGPT sign-in
