@@ -149,17 +149,22 @@ type Turn struct {
 	cancelled atomic.Bool // by the user's answer to a question
 	diff      turnDiff
 	grants    grants
+	specs     func() []jsontext.Value // made once: a turn may ask the model often
 }
 
 // Begin makes the tools of a turn. Stop ends what an interrupted turn began.
 func (t *Thread) Begin(id string, e Env, h Host) *Turn {
-	return &Turn{th: t, ID: id, Env: e, Host: h}
+	u := &Turn{th: t, ID: id, Env: e, Host: h}
+	u.specs = sync.OnceValue(u.listSpecs)
+	return u
 }
 
 // Specs lists the tools offered, in the backend's form. The list depends on
 // nothing but the thread and the Env, since a changed list spoils the backend's
-// prompt cache.
-func (t *Turn) Specs() []jsontext.Value {
+// prompt cache. It is not to be changed.
+func (t *Turn) Specs() []jsontext.Value { return t.specs() }
+
+func (t *Turn) listSpecs() []jsontext.Value {
 	var specs []jsontext.Value
 	for _, name := range t.th.r.order {
 		if tool := t.th.r.tools[name]; tool.Spec != nil && !t.th.dynamic.replaces(name) {
