@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -42,6 +43,9 @@ func (h host) Ask(ctx context.Context, flag protocol.ThreadActiveFlag, method st
 	h.u.waitOn(flag, 1)
 	defer h.u.waitOn(flag, -1)
 	id, answer, err := h.u.th.m.parent.Ask(ctx, method, params)
+	if errors.Is(err, ErrParentGone) {
+		h.Interrupt() // nobody has said no, and the model is not to be told so
+	}
 	if id >= 0 && (flag != "" || ctx.Err() != nil) {
 		h.u.notify(protocol.MethodServerRequestResolved, &protocol.ServerRequestResolvedNotification{ThreadID: h.u.th.id, RequestID: id})
 	}

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 
@@ -100,6 +101,32 @@ func TestParallelQuestions(t *testing.T) {
 			t.Errorf("statuses: %v", got)
 		}
 	})
+}
+
+// TestUnansweredQuestion: once the parent is gone, a question is not taken for
+// declined: its turn ends, and the model is asked nothing more.
+func TestUnansweredQuestion(t *testing.T) {
+	for _, name := range []string{"approve", "own"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorldTools(t, testConfig, []tools.Tool{asker("approve", protocol.FlagWaitingOnApproval), asker("own", "")},
+					reply{call("a", name, "{}"), completed()}, say("done"))
+				defer w.Shutdown(t.Context())
+				w.parent.answer = func(context.Context, string) (string, error) {
+					return "", fmt.Errorf("rpc: %w", ErrParentGone)
+				}
+				w.start(`{}`)
+				w.begin("q")
+				end := w.parent.until(t, protocol.MethodTurnCompleted)
+				if end.get("turn.status") != "interrupted" {
+					t.Errorf("ended as %s", end.Params)
+				}
+				if got := w.model.count(); got != 1 {
+					t.Errorf("the model was asked %d times", got)
+				}
+			})
+		})
+	}
 }
 
 // TestInterruptedQuestion: an interrupt settles a question, and the parent is

@@ -16,7 +16,8 @@ type Parent interface {
 	// wait while the parent reads too slowly; ctx ends that wait.
 	Notify(ctx context.Context, method string, params any) error
 	// Ask sends a request and waits for its answer. It returns the request's id
-	// too, also with an error; -1 where the request was never sent.
+	// too, also with an error; -1 where the request was never sent. The error wraps
+	// [ErrParentGone] where no answer can come any more.
 	Ask(ctx context.Context, method string, params any) (id int64, answer jsontext.Value, err error)
 }
 

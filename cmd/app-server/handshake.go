@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"app-server/internal/config"
 	"app-server/protocol"
 	"app-server/rpc"
+	"app-server/session"
 )
 
 // parent is the application at the other end: what it said of itself at
@@ -47,7 +49,11 @@ func (p *parent) Notify(ctx context.Context, method string, params any) error {
 // Ask sends a request to the parent and waits for its answer. It returns the
 // request's id as well.
 func (p *parent) Ask(ctx context.Context, method string, params any) (int64, jsontext.Value, error) {
-	return p.conn.Ask(ctx, method, params)
+	id, answer, err := p.conn.Ask(ctx, method, params)
+	if errors.Is(err, rpc.ErrClosed) {
+		err = fmt.Errorf("%w: %w", session.ErrParentGone, err)
+	}
+	return id, answer, err
 }
 
 // identity is how the server names itself to the backend: as its parent.
