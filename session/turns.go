@@ -143,8 +143,9 @@ func notSteerable(kind turnKind) error {
 
 // InterruptTurn handles turn/interrupt. It answers at once, whatever the turn
 // waits for; the turn then ends as interrupted. A second interrupt of a turn
-// that has not ended yet is answered alike. It fails where that turn does not
-// run. (The reference 0.125.0 never answers then; 0.169.0 does as here.)
+// that has not ended yet is answered alike. An empty id means whatever runs, which
+// may be nothing. Any other fails where that turn does not run. (The reference
+// 0.125.0 never answers then; 0.169.0 does as here.)
 func (m *Manager) InterruptTurn(ctx context.Context, p *protocol.TurnInterruptParams) (protocol.TurnInterruptResponse, error) {
 	var done protocol.TurnInterruptResponse
 	t, err := m.thread(p.ThreadID)
@@ -163,14 +164,19 @@ func (t *thread) interrupt(id string) error {
 		if u == nil || u.ended {
 			continue
 		}
-		if u.id == id {
+		active = u.id
+		if id == "" || id == u.id {
 			u.closing = true
 			u.cancel()
+		}
+		if id == u.id {
 			return nil
 		}
-		active = u.id
 	}
-	if active != "" {
+	switch {
+	case id == "":
+		return nil
+	case active != "":
 		return protocol.Invalid(protocol.ReasonTurnMismatch, "Another turn is running: %s", active)
 	}
 	return protocol.Invalid(protocol.ReasonTurnNotFound, "No turn is running")
