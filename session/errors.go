@@ -14,8 +14,8 @@ var (
 	errInternal     = protocol.Errorf(protocol.CodeInternal, protocol.ReasonInternal, "Internal error")
 )
 
-// ErrParentGone is wrapped by the error of [Parent].Ask where no answer can come
-// any more.
+// ErrParentGone is wrapped by the error of [Parent].Ask, and by that of a [Model]
+// that needs the parent, where no answer can come any more.
 var ErrParentGone = errors.New("session: the parent has closed its side")
 
 // errInterrupted ends a turn that was interrupted.

@@ -37,6 +37,9 @@ func (u *turn) persist(attempt func() (*backend.Completed, error)) error {
 	}
 	for n := 1; ; n++ {
 		done, err := attempt()
+		if errors.Is(err, ErrParentGone) {
+			host{u}.Interrupt() // nobody has refused new tokens
+		}
 		if u.ctx.Err() != nil {
 			return errInterrupted
 		}

@@ -144,6 +144,9 @@ func (c credentials) Token(ctx context.Context) (backend.Token, error) {
 // Refresh returns a newer token than the one that the backend refused.
 func (c credentials) Refresh(ctx context.Context, used backend.Token) (backend.Token, error) {
 	s, err := c.accounts.Refresh(ctx, used.Generation)
+	if fault, ok := errors.AsType[*account.RefreshError](err); ok && fault.Reason == account.ReasonParentGone {
+		err = fmt.Errorf("%w: %w", session.ErrParentGone, err)
+	}
 	if err != nil {
 		return backend.Token{}, err
 	}
