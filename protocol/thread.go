@@ -90,11 +90,25 @@ type ThreadSettings struct {
 	Ephemeral             *bool                     `json:"ephemeral,omitzero"`
 }
 
+// SessionStartSource says what a parent starts a thread for.
+type SessionStartSource string
+
+// What threads are started for.
+const (
+	SessionStartup SessionStartSource = "startup"
+	SessionClear   SessionStartSource = "clear"
+)
+
+// UnmarshalText refuses unknown sources.
+func (s *SessionStartSource) UnmarshalText(b []byte) error {
+	return closedEnum(s, b, SessionStartup, SessionClear)
+}
+
 // ThreadStartParams are those of thread/start.
 type ThreadStartParams struct {
 	ThreadSettings
-	ServiceName        *string `json:"serviceName,omitzero"`
-	SessionStartSource *string `json:"sessionStartSource,omitzero"`
+	ServiceName        *string             `json:"serviceName,omitzero"`
+	SessionStartSource *SessionStartSource `json:"sessionStartSource,omitzero"`
 	// DynamicTools are tools of the parent that the model may call.
 	DynamicTools          []DynamicToolSpec `json:"dynamicTools,omitzero"`
 	Environments          jsontext.Value    `json:"environments,omitzero"`

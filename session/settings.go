@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"app-server/internal/backend"
 	"app-server/internal/config"
@@ -126,6 +127,9 @@ func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings,
 	if protocol.Given(p.PermissionProfile) {
 		return s, profileRefused(p.SandboxPolicy != nil, "sandboxPolicy")
 	}
+	if err := environmentsRefused(p.Environments); err != nil {
+		return s, err
+	}
 	override(&s.model, p.Model)
 	override(&s.approval, p.ApprovalPolicy)
 	override(&s.reviewer, p.ApprovalsReviewer)
@@ -176,6 +180,15 @@ func profileRefused(twice bool, other string) error {
 		return protocol.Invalid(protocol.ReasonInvalidParams, "permissionProfile and %s exclude each other", other)
 	}
 	return protocol.Invalid(protocol.ReasonInvalidParams, "permissionProfile is not enforced by this server; use %s", other)
+}
+
+// environmentsRefused tells why environments are not taken, be it that there are
+// none of them: all that the model does, it does on this machine.
+func environmentsRefused(given jsontext.Value) error {
+	if !protocol.Given(given) {
+		return nil
+	}
+	return protocol.Invalid(protocol.ReasonInvalidParams, "environments are not served by this server; use cwd")
 }
 
 // absolute joins a relative working directory to the server's own.

@@ -19,6 +19,9 @@ func (m *Manager) StartThread(ctx context.Context, set *config.Config, p *protoc
 	if err := tools.CheckDynamic(p.DynamicTools); err != nil {
 		return none, nil, err
 	}
+	if err := environmentsRefused(p.Environments); err != nil {
+		return none, nil, err
+	}
 	cfg, err := set.WithJSON(p.Config)
 	if err != nil {
 		return none, nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
