@@ -110,8 +110,10 @@ type ThreadStartParams struct {
 	ServiceName        *string             `json:"serviceName,omitzero"`
 	SessionStartSource *SessionStartSource `json:"sessionStartSource,omitzero"`
 	// DynamicTools are tools of the parent that the model may call.
-	DynamicTools          []DynamicToolSpec `json:"dynamicTools,omitzero"`
-	Environments          jsontext.Value    `json:"environments,omitzero"`
+	DynamicTools []DynamicToolSpec `json:"dynamicTools,omitzero"`
+	// Environments are where the model works, unless a turn has its own; nil: on
+	// this machine, in cwd.
+	Environments          []TurnEnvironment `json:"environments,omitzero"`
 	ExperimentalRawEvents bool              `json:"experimentalRawEvents,omitzero"`
 	// PersistExtendedHistory is taken and needs nothing: the whole history is kept.
 	PersistExtendedHistory bool `json:"persistExtendedHistory,omitzero"`
@@ -122,7 +124,7 @@ func (p *ThreadStartParams) ExperimentalUse() string {
 	switch {
 	case p.DynamicTools != nil:
 		return "thread/start.dynamicTools"
-	case Given(p.Environments):
+	case p.Environments != nil:
 		return "thread/start.environments"
 	case p.ExperimentalRawEvents:
 		return "thread/start.experimentalRawEvents"

@@ -96,28 +96,41 @@ type ErrorNotification struct {
 // TurnStartParams are those of turn/start. All but Input and OutputSchema hold
 // for later turns as well.
 type TurnStartParams struct {
-	ThreadID           string                `json:"threadId" required:"true"`
-	Input              []UserInput           `json:"input" required:"true"`
-	Cwd                *string               `json:"cwd,omitzero"`
-	ApprovalPolicy     *ApprovalPolicy       `json:"approvalPolicy,omitzero"`
-	ApprovalsReviewer  *ApprovalsReviewer    `json:"approvalsReviewer,omitzero"`
-	SandboxPolicy      *SandboxPolicy        `json:"sandboxPolicy,omitzero"`
-	PermissionProfile  jsontext.Value        `json:"permissionProfile,omitzero"`
-	Model              *string               `json:"model,omitzero"`
-	ServiceTier        Optional[ServiceTier] `json:"serviceTier,omitzero"`
-	Effort             *ReasoningEffort      `json:"effort,omitzero"`
-	Summary            *ReasoningSummary     `json:"summary,omitzero"`
-	Personality        *Personality          `json:"personality,omitzero"`
-	CollaborationMode  *CollaborationMode    `json:"collaborationMode,omitzero"`
-	OutputSchema       jsontext.Value        `json:"outputSchema,omitzero"`
-	Environments       jsontext.Value        `json:"environments,omitzero"`
-	ResponsesAPIClient map[string]string     `json:"responsesapiClientMetadata,omitzero"`
+	ThreadID          string                `json:"threadId" required:"true"`
+	Input             []UserInput           `json:"input" required:"true"`
+	Cwd               *string               `json:"cwd,omitzero"`
+	ApprovalPolicy    *ApprovalPolicy       `json:"approvalPolicy,omitzero"`
+	ApprovalsReviewer *ApprovalsReviewer    `json:"approvalsReviewer,omitzero"`
+	SandboxPolicy     *SandboxPolicy        `json:"sandboxPolicy,omitzero"`
+	PermissionProfile jsontext.Value        `json:"permissionProfile,omitzero"`
+	Model             *string               `json:"model,omitzero"`
+	ServiceTier       Optional[ServiceTier] `json:"serviceTier,omitzero"`
+	Effort            *ReasoningEffort      `json:"effort,omitzero"`
+	Summary           *ReasoningSummary     `json:"summary,omitzero"`
+	Personality       *Personality          `json:"personality,omitzero"`
+	CollaborationMode *CollaborationMode    `json:"collaborationMode,omitzero"`
+	OutputSchema      jsontext.Value        `json:"outputSchema,omitzero"`
+	// Environments hold for this turn only; nil: the thread's.
+	Environments       []TurnEnvironment `json:"environments,omitzero"`
+	ResponsesAPIClient map[string]string `json:"responsesapiClientMetadata,omitzero"`
+}
+
+// LocalEnvironment is the id of the one environment that there is: the machine
+// on which the server runs.
+const LocalEnvironment = "local"
+
+// TurnEnvironment is a place for the model to work in. Of a list the first one
+// counts; an empty list means that the model has none.
+type TurnEnvironment struct {
+	EnvironmentID string `json:"environmentId" required:"true"`
+	// Cwd is the working directory there, absolute.
+	Cwd string `json:"cwd" required:"true"`
 }
 
 // ExperimentalUse names the first experimental field in use.
 func (p *TurnStartParams) ExperimentalUse() string {
 	switch {
-	case Given(p.Environments):
+	case p.Environments != nil:
 		return "turn/start.environments"
 	case p.CollaborationMode != nil:
 		return "turn/start.collaborationMode"

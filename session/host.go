@@ -92,7 +92,7 @@ func toolEnv(s settings, info backend.ModelInfo) tools.Env {
 			Slug: s.model, FreeformPatch: of.FreeformPatch, ShellCommand: of.ShellCommand,
 			Images: of.Images, OriginalDetail: of.OriginalDetail, SearchImages: of.SearchImages,
 		},
-		Cwd: s.cwd, Sandbox: s.sandbox, Approval: s.approval, Mode: s.mode,
+		Cwd: s.cwd, Detached: s.detached, Sandbox: s.sandbox, Approval: s.approval, Mode: s.mode,
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"app-server/internal/backend"
 	"app-server/internal/config"
@@ -18,14 +17,18 @@ import (
 type settings struct {
 	model, provider string
 	cwd             string
-	approval        protocol.ApprovalPolicy
-	reviewer        protocol.ApprovalsReviewer
-	sandbox         protocol.SandboxPolicy
-	effort          protocol.ReasoningEffort  // empty: the model's own
-	summary         protocol.ReasoningSummary // empty: the model's own
-	verbosity       protocol.Verbosity
-	tier            *protocol.ServiceTier
-	personality     protocol.Personality
+	// workdir is where the model works instead of cwd, where the parent has said
+	// so; detached is whether it cannot work on this machine at all.
+	workdir     string
+	detached    bool
+	approval    protocol.ApprovalPolicy
+	reviewer    protocol.ApprovalsReviewer
+	sandbox     protocol.SandboxPolicy
+	effort      protocol.ReasoningEffort  // empty: the model's own
+	summary     protocol.ReasoningSummary // empty: the model's own
+	verbosity   protocol.Verbosity
+	tier        *protocol.ServiceTier
+	personality protocol.Personality
 	// mode is the collaboration mode; empty counts as the default one.
 	mode protocol.ModeKind
 	// developer are the thread's developer instructions; modeDeveloper those of
@@ -127,9 +130,6 @@ func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings,
 	if protocol.Given(p.PermissionProfile) {
 		return s, profileRefused(p.SandboxPolicy != nil, "sandboxPolicy")
 	}
-	if err := environmentsRefused(p.Environments); err != nil {
-		return s, err
-	}
 	override(&s.model, p.Model)
 	override(&s.approval, p.ApprovalPolicy)
 	override(&s.reviewer, p.ApprovalsReviewer)
@@ -141,7 +141,7 @@ func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings,
 		s.tier = p.ServiceTier.Value
 	}
 	if p.Cwd != nil {
-		s.cwd = absolute(*p.Cwd, serverCwd)
+		s.cwd, s.workdir = absolute(*p.Cwd, serverCwd), ""
 	}
 	if c := p.CollaborationMode; c != nil {
 		// A collaboration mode goes before the single settings beside it.
@@ -182,13 +182,25 @@ func profileRefused(twice bool, other string) error {
 	return protocol.Invalid(protocol.ReasonInvalidParams, "permissionProfile is not enforced by this server; use %s", other)
 }
 
-// environmentsRefused tells why environments are not taken, be it that there are
-// none of them: all that the model does, it does on this machine.
-func environmentsRefused(given jsontext.Value) error {
-	if !protocol.Given(given) {
-		return nil
+// in is s with the place where the model works. Of several the first one counts,
+// of none the model has no place; nil changes nothing.
+func (s settings) in(places []protocol.TurnEnvironment) (settings, error) {
+	if places == nil {
+		return s, nil
 	}
-	return protocol.Invalid(protocol.ReasonInvalidParams, "environments are not served by this server; use cwd")
+	s.workdir, s.detached = "", len(places) == 0
+	for _, place := range places {
+		if place.EnvironmentID != protocol.LocalEnvironment {
+			return s, protocol.Invalid(protocol.ReasonInvalidParams, "There is no environment %q; this server has %q alone", place.EnvironmentID, protocol.LocalEnvironment)
+		}
+		if !filepath.IsAbs(place.Cwd) {
+			return s, protocol.Invalid(protocol.ReasonInvalidParams, "The cwd %q of an environment is not absolute", place.Cwd)
+		}
+	}
+	if !s.detached {
+		s.workdir = filepath.Clean(places[0].Cwd)
+	}
+	return s, nil
 }
 
 // absolute joins a relative working directory to the server's own.

@@ -19,9 +19,6 @@ func (m *Manager) StartThread(ctx context.Context, set *config.Config, p *protoc
 	if err := tools.CheckDynamic(p.DynamicTools); err != nil {
 		return none, nil, err
 	}
-	if err := environmentsRefused(p.Environments); err != nil {
-		return none, nil, err
-	}
 	cfg, err := set.WithJSON(p.Config)
 	if err != nil {
 		return none, nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
@@ -32,6 +29,9 @@ func (m *Manager) StartThread(ctx context.Context, set *config.Config, p *protoc
 	}
 	s, err := newSettings(cfg, &p.ThreadSettings, cwd, nil)
 	if err != nil {
+		return none, nil, err
+	}
+	if s, err = s.in(p.Environments); err != nil {
 		return none, nil, err
 	}
 	base, err := baseInstructions(cfg, p.BaseInstructions)

@@ -59,6 +59,10 @@ func (t *thread) startTurn(id string, p *protocol.TurnStartParams, chars int) (*
 	if err != nil {
 		return nil, "", err
 	}
+	here, err := s.in(p.Environments)
+	if err != nil {
+		return nil, "", err
+	}
 	if u := t.running(); u != nil && u.steerable() {
 		if len(p.Input) > 0 {
 			if err := u.queue(steer{p.Input, p.ResponsesAPIClient, chars}); err != nil {
@@ -68,7 +72,7 @@ func (t *thread) startTurn(id string, p *protocol.TurnStartParams, chars int) (*
 		t.settings = s
 		return nil, u.id, nil
 	}
-	u := t.newTurn(id, kindChat, s)
+	u := t.newTurn(id, kindChat, here)
 	u.input, u.metadata = p.Input, p.ResponsesAPIClient
 	if protocol.Given(p.OutputSchema) {
 		u.schema = p.OutputSchema

@@ -102,7 +102,7 @@ func (t *Turn) offersExec() bool { return t.featureOn("shell_tool") && t.feature
 
 // execTool is exec_command: a command text that may go on after the call.
 func execTool() Tool {
-	return Tool{Name: "exec_command", Parallel: true, Spec: execSpec, Run: runExec}
+	return Tool{Name: "exec_command", Parallel: true, Local: true, Spec: execSpec, Run: runExec}
 }
 
 func execSpec(t *Turn) (jsontext.Value, bool) {
@@ -197,7 +197,7 @@ func (x *execution) shown(out process.Text, limit int, ended bool) string {
 
 // writeTool is write_stdin: input for a command that goes on, or a look at it.
 func writeTool() Tool {
-	return Tool{Name: "write_stdin", Parallel: true, Spec: writeSpec, Run: runWrite}
+	return Tool{Name: "write_stdin", Parallel: true, Local: true, Spec: writeSpec, Run: runWrite}
 }
 
 func writeSpec(t *Turn) (jsontext.Value, bool) {

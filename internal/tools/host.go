@@ -35,7 +35,10 @@ type Host interface {
 type Env struct {
 	Model Model
 	// Cwd is the turn's working directory, absolute.
-	Cwd      string
+	Cwd string
+	// Detached is whether the model must not work on this machine: the tools that
+	// do are neither offered nor run.
+	Detached bool
 	Sandbox  protocol.SandboxPolicy
 	Approval protocol.ApprovalPolicy
 	// Mode is the collaboration mode; empty counts as the default one.

@@ -23,7 +23,7 @@ const (
 // imageTool is view_image: the model looks at an image file. Every file may be
 // read, as the sandbox lets commands, too.
 func imageTool() Tool {
-	return Tool{Name: "view_image", Parallel: true, Spec: imageSpec, Run: runImage}
+	return Tool{Name: "view_image", Parallel: true, Local: true, Spec: imageSpec, Run: runImage}
 }
 
 func imageSpec(t *Turn) (jsontext.Value, bool) {

@@ -23,7 +23,7 @@ const patchAttempts = 3
 // patchTool is apply_patch. It is offered as a custom tool, whose input is the
 // patch, and served as a function with the patch in a member as well.
 func patchTool() Tool {
-	return Tool{Name: "apply_patch", Custom: true, Spec: patchSpec, Run: runPatch}
+	return Tool{Name: "apply_patch", Custom: true, Local: true, Spec: patchSpec, Run: runPatch}
 }
 
 // offersPatch reports whether the model may call apply_patch. Where it may not,

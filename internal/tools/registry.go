@@ -29,6 +29,8 @@ type Tool struct {
 	Spec func(*Turn) (jsontext.Value, bool)
 	// Parallel is whether a call may run beside other calls.
 	Parallel bool
+	// Local is whether the tool works on this machine: a turn may be without it.
+	Local bool
 	// Custom is whether the tool takes a free text, too.
 	Custom bool
 	// Run runs one call. What went wrong is told in the output. It must return
@@ -167,7 +169,7 @@ func (t *Turn) Specs() []jsontext.Value { return t.specs() }
 func (t *Turn) listSpecs() []jsontext.Value {
 	var specs []jsontext.Value
 	for _, name := range t.th.r.order {
-		if tool := t.th.r.tools[name]; tool.Spec != nil && !t.th.dynamic.replaces(name) {
+		if tool := t.th.r.tools[name]; tool.Spec != nil && t.has(tool) && !t.th.dynamic.replaces(name) {
 			if s, offered := tool.Spec(t); offered {
 				specs = append(specs, s)
 			}
@@ -192,8 +194,11 @@ func (t *Turn) find(c Call) (Tool, bool) {
 		return Tool{}, false
 	}
 	tool, ok := t.th.r.tools[c.Name]
-	return tool, ok
+	return tool, ok && t.has(tool)
 }
+
+// has is whether the turn has a tool of this server's.
+func (t *Turn) has(tool Tool) bool { return !(tool.Local && t.Env.Detached) }
 
 // noTool answers a call of what is not there.
 func noTool(c Call) Output {

@@ -30,7 +30,7 @@ func timeout(ms *float64) time.Duration {
 
 // shellCommandTool is shell_command: a command text that is run to its end.
 func shellCommandTool() Tool {
-	return Tool{Name: "shell_command", Parallel: true, Spec: shellCommandSpec, Run: runShellCommand}
+	return Tool{Name: "shell_command", Parallel: true, Local: true, Spec: shellCommandSpec, Run: runShellCommand}
 }
 
 func shellCommandSpec(t *Turn) (jsontext.Value, bool) {
@@ -74,7 +74,9 @@ func runShellCommand(ctx context.Context, t *Turn, c Call) Output {
 }
 
 // shellTool is shell: an argv that is run to its end.
-func shellTool() Tool { return Tool{Name: "shell", Parallel: true, Spec: shellSpec, Run: runShell} }
+func shellTool() Tool {
+	return Tool{Name: "shell", Parallel: true, Local: true, Spec: shellSpec, Run: runShell}
+}
 
 func shellSpec(t *Turn) (jsontext.Value, bool) {
 	return function("shell", `Runs a program to its end, and returns its output and exit code as JSON. For a command text run a shell: ["bash", "-lc", TEXT].`,
@@ -105,7 +107,9 @@ func runShell(ctx context.Context, t *Turn, c Call) Output {
 
 // localShellTool is the hosted form of shell, which some models call by
 // themselves. It is never offered.
-func localShellTool() Tool { return Tool{Name: "local_shell", Parallel: true, Run: runLocalShell} }
+func localShellTool() Tool {
+	return Tool{Name: "local_shell", Parallel: true, Local: true, Run: runLocalShell}
+}
 
 func runLocalShell(ctx context.Context, t *Turn, c Call) Output {
 	var in struct {
