@@ -82,7 +82,7 @@ type ThreadSettings struct {
 	ApprovalPolicy        *ApprovalPolicy           `json:"approvalPolicy,omitzero"`
 	ApprovalsReviewer     *ApprovalsReviewer        `json:"approvalsReviewer,omitzero"`
 	Sandbox               *SandboxMode              `json:"sandbox,omitzero"`
-	PermissionProfile     jsontext.Value            `json:"permissionProfile,omitzero"`
+	PermissionProfile     *PermissionProfile        `json:"permissionProfile,omitzero"`
 	Config                map[string]jsontext.Value `json:"config,omitzero"`
 	BaseInstructions      *string                   `json:"baseInstructions,omitzero"`
 	DeveloperInstructions *string                   `json:"developerInstructions,omitzero"`
@@ -153,20 +153,6 @@ type ThreadStartResponse struct {
 	Sandbox            SandboxPolicy      `json:"sandbox"`
 	PermissionProfile  *PermissionProfile `json:"permissionProfile"`
 	ReasoningEffort    *ReasoningEffort   `json:"reasoningEffort"`
-}
-
-// PermissionProfile is the sandbox told once more in the newer form. It is
-// passed on as built.
-type PermissionProfile struct{ Raw jsontext.Value }
-
-// MarshalJSONTo writes the raw form.
-func (p PermissionProfile) MarshalJSONTo(e *jsontext.Encoder) error { return e.WriteValue(p.Raw) }
-
-// UnmarshalJSONFrom keeps the raw form.
-func (p *PermissionProfile) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	v, err := d.ReadValue()
-	p.Raw = v.Clone()
-	return err
 }
 
 // ThreadStartedNotification is thread/started.

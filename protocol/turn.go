@@ -102,7 +102,7 @@ type TurnStartParams struct {
 	ApprovalPolicy    *ApprovalPolicy       `json:"approvalPolicy,omitzero"`
 	ApprovalsReviewer *ApprovalsReviewer    `json:"approvalsReviewer,omitzero"`
 	SandboxPolicy     *SandboxPolicy        `json:"sandboxPolicy,omitzero"`
-	PermissionProfile jsontext.Value        `json:"permissionProfile,omitzero"`
+	PermissionProfile *PermissionProfile    `json:"permissionProfile,omitzero"`
 	Model             *string               `json:"model,omitzero"`
 	ServiceTier       Optional[ServiceTier] `json:"serviceTier,omitzero"`
 	Effort            *ReasoningEffort      `json:"effort,omitzero"`

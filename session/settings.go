@@ -1,10 +1,7 @@
 package session
 
 import (
-	"os"
 	"path/filepath"
-
-	"github.com/go-json-experiment/json"
 
 	"app-server/internal/backend"
 	"app-server/internal/config"
@@ -42,17 +39,17 @@ const defaultModel = backend.DefaultModel
 
 // newSettings makes the settings of a new thread. It refuses what would not
 // hold: a provider that is not defined, a restriction that could not be read
-// and that the parent does not set itself, a permission profile. Those of a
-// thread that goes on stand between the configuration's and the parent's; last is
-// nil for a new one.
+// and that the parent does not set itself, a permission profile that cannot be
+// enforced. Those of a thread that goes on stand between the configuration's and the
+// parent's; last is nil for a new one.
 func newSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string, last *lastSettings) (settings, error) {
 	s := settings{
 		model: cfg.Model, provider: cfg.ModelProvider, cwd: cwd,
 		effort: cfg.ModelReasoningEffort, summary: cfg.ModelReasoningSummary, verbosity: cfg.ModelVerbosity,
 		personality: cfg.Personality, developer: cfg.DeveloperInstructions, reviewer: cfg.ApprovalsReviewer,
 	}
-	if protocol.Given(p.PermissionProfile) {
-		return s, profileRefused(p.Sandbox != nil, "sandbox")
+	if p.PermissionProfile != nil && p.Sandbox != nil {
+		return s, protocol.Invalid(protocol.ReasonInvalidParams, "permissionProfile and sandbox exclude each other")
 	}
 	if s.reviewer == "" {
 		s.reviewer = protocol.ReviewerUser
@@ -90,7 +87,12 @@ func newSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string, las
 	default:
 		s.approval = protocol.ApprovalPolicy{Mode: protocol.ApprovalOnRequest}
 	}
-	if kept && p.Sandbox == nil {
+	var err error
+	switch {
+	case p.PermissionProfile != nil:
+		s.sandbox, err = policyOf(p.PermissionProfile, s.cwd)
+		return s, err
+	case kept && p.Sandbox == nil:
 		return s, nil
 	}
 	mode := protocol.SandboxReadOnly
@@ -102,7 +104,6 @@ func newSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string, las
 	case b.Set:
 		mode = b.Value
 	}
-	var err error
 	s.sandbox, err = sandboxOf(mode, cfg)
 	return s, err
 }
@@ -127,8 +128,8 @@ func sandboxOf(mode protocol.SandboxMode, cfg *config.Config) (protocol.SandboxP
 
 // with is s under the overrides of a turn, which hold from then on.
 func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings, error) {
-	if protocol.Given(p.PermissionProfile) {
-		return s, profileRefused(p.SandboxPolicy != nil, "sandboxPolicy")
+	if p.PermissionProfile != nil && p.SandboxPolicy != nil {
+		return s, protocol.Invalid(protocol.ReasonInvalidParams, "permissionProfile and sandboxPolicy exclude each other")
 	}
 	override(&s.model, p.Model)
 	override(&s.approval, p.ApprovalPolicy)
@@ -142,6 +143,12 @@ func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings,
 	}
 	if p.Cwd != nil {
 		s.cwd, s.workdir = absolute(*p.Cwd, serverCwd), ""
+	}
+	if p.PermissionProfile != nil {
+		var err error
+		if s.sandbox, err = policyOf(p.PermissionProfile, s.cwd); err != nil {
+			return s, err
+		}
 	}
 	if c := p.CollaborationMode; c != nil {
 		// A collaboration mode goes before the single settings beside it.
@@ -173,15 +180,6 @@ func broken(err error) error {
 	return protocol.Invalid(protocol.ReasonRestrictionBroken, "The configuration holds a restriction that cannot be read: %v", err)
 }
 
-// profileRefused tells why a permission profile is not taken: dropping one in
-// silence would lift what the parent meant to forbid.
-func profileRefused(twice bool, other string) error {
-	if twice {
-		return protocol.Invalid(protocol.ReasonInvalidParams, "permissionProfile and %s exclude each other", other)
-	}
-	return protocol.Invalid(protocol.ReasonInvalidParams, "permissionProfile is not enforced by this server; use %s", other)
-}
-
 // in is s with the place where the model works. Of several the first one counts,
 // of none the model has no place; nil changes nothing.
 func (s settings) in(places []protocol.TurnEnvironment) (settings, error) {
@@ -209,91 +207,4 @@ func absolute(cwd, base string) string {
 		return filepath.Clean(cwd)
 	}
 	return filepath.Join(base, cwd)
-}
-
-// Kinds of path and access in a permission profile.
-const (
-	profileRead  = "read"
-	profileWrite = "write"
-)
-
-type profileEntry struct {
-	Path   any    `json:"path"`
-	Access string `json:"access"`
-}
-
-func specialPath(kind, access string) profileEntry {
-	type value struct {
-		Kind string `json:"kind"`
-	}
-	return profileEntry{struct {
-		Type  string `json:"type"`
-		Value value  `json:"value"`
-	}{"special", value{kind}}, access}
-}
-
-func plainPath(path, access string) profileEntry {
-	return profileEntry{struct {
-		Type string `json:"type"`
-		Path string `json:"path"`
-	}{"path", path}, access}
-}
-
-// permissionProfile tells a sandbox policy in the newer form, as the reference
-// does for each of its modes.
-func permissionProfile(p protocol.SandboxPolicy, cwd string) *protocol.PermissionProfile {
-	type network struct {
-		Enabled bool `json:"enabled"`
-	}
-	type fileSystem struct {
-		Type    string         `json:"type"`
-		Entries []profileEntry `json:"entries"`
-	}
-	profile := struct {
-		Type       string      `json:"type"`
-		Network    *network    `json:"network,omitzero"`
-		FileSystem *fileSystem `json:"fileSystem,omitzero"`
-	}{Type: "disabled"}
-	switch p.Type {
-	case protocol.PolicyReadOnly, protocol.PolicyWorkspaceWrite:
-		profile.Type = "managed"
-		profile.Network = &network{p.NetworkAccess}
-		profile.FileSystem = &fileSystem{"restricted", profileEntries(p, cwd)}
-	case protocol.PolicyExternalSandbox:
-		profile.Type = "external"
-		profile.Network = &network{p.NetworkAccess}
-	}
-	raw, err := json.Marshal(profile)
-	if err != nil {
-		return nil
-	}
-	return &protocol.PermissionProfile{Raw: raw}
-}
-
-func profileEntries(p protocol.SandboxPolicy, cwd string) []profileEntry {
-	entries := []profileEntry{specialPath("root", profileRead)}
-	if p.Type != protocol.PolicyWorkspaceWrite {
-		return entries
-	}
-	entries = append(entries, specialPath("current_working_directory", profileWrite))
-	if !p.ExcludeSlashTmp {
-		entries = append(entries, specialPath("slash_tmp", profileWrite))
-	}
-	if !p.ExcludeTmpdirEnvVar {
-		entries = append(entries, specialPath("tmpdir", profileWrite))
-	}
-	for _, root := range p.WritableRoots {
-		entries = append(entries, plainPath(root, profileWrite))
-	}
-	// The folders with settings stay read-only inside the workspace; the
-	// repository's only where there is one.
-	if git := filepath.Join(cwd, ".git"); exists(git) {
-		entries = append(entries, plainPath(git, profileRead))
-	}
-	return append(entries, plainPath(filepath.Join(cwd, ".codex"), profileRead))
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }

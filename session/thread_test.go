@@ -78,44 +78,14 @@ func TestDefaults(t *testing.T) {
 	})
 }
 
-func TestPermissionProfiles(t *testing.T) {
-	for _, c := range []struct {
-		policy protocol.SandboxPolicy
-		want   string
-	}{
-		{protocol.SandboxPolicy{Type: protocol.PolicyDangerFullAccess}, `{"type":"disabled"}`},
-		{protocol.SandboxPolicy{Type: protocol.PolicyExternalSandbox, NetworkAccess: true}, `{"type":"external","network":{"enabled":true}}`},
-		{
-			protocol.SandboxPolicy{Type: protocol.PolicyReadOnly},
-			`{"type":"managed","network":{"enabled":false},"fileSystem":{"type":"restricted","entries":[{"path":{"type":"special","value":{"kind":"root"}},"access":"read"}]}}`,
-		},
-		{
-			protocol.SandboxPolicy{Type: protocol.PolicyWorkspaceWrite, WritableRoots: []string{"/w"}},
-			`{"type":"managed","network":{"enabled":false},"fileSystem":{"type":"restricted","entries":[` +
-				`{"path":{"type":"special","value":{"kind":"root"}},"access":"read"},{"path":{"type":"special","value":{"kind":"current_working_directory"}},"access":"write"},` +
-				`{"path":{"type":"special","value":{"kind":"slash_tmp"}},"access":"write"},{"path":{"type":"special","value":{"kind":"tmpdir"}},"access":"write"},` +
-				`{"path":{"type":"path","path":"/w"},"access":"write"},{"path":{"type":"path","path":"/nowhere/.codex"},"access":"read"}]}}`,
-		},
-		{
-			protocol.SandboxPolicy{Type: protocol.PolicyWorkspaceWrite, ExcludeSlashTmp: true, ExcludeTmpdirEnvVar: true, NetworkAccess: true},
-			`{"type":"managed","network":{"enabled":true},"fileSystem":{"type":"restricted","entries":[` +
-				`{"path":{"type":"special","value":{"kind":"root"}},"access":"read"},{"path":{"type":"special","value":{"kind":"current_working_directory"}},"access":"write"},` +
-				`{"path":{"type":"path","path":"/nowhere/.codex"},"access":"read"}]}}`,
-		},
-	} {
-		if d := cmp.Diff(c.want, string(permissionProfile(c.policy, "/nowhere").Raw)); d != "" {
-			t.Errorf("%+v: %s", c.policy, d)
-		}
-	}
-}
-
 func TestStartThreadRefused(t *testing.T) {
 	broken := strings.Replace(testConfig, `"never"`, `7`, 1)
 	brokenMode := strings.Replace(testConfig, `"danger-full-access"`, `7`, 1)
 	for name, c := range map[string]struct{ config, params, reason, says string }{
 		"unknown provider":         {testConfig, `{"modelProvider":"zzz"}`, protocol.ReasonUnknownProvider, "zzz"},
 		"config value":             {testConfig, `{"config":{"model_reasoning_effort":"zzz"}}`, protocol.ReasonConfig, "model_reasoning_effort"},
-		"permission profile":       {testConfig, `{"permissionProfile":{"type":"disabled"}}`, protocol.ReasonInvalidParams, "sandbox"},
+		"permission profile":       {testConfig, `{"permissionProfile":{"type":"managed"}}`, protocol.ReasonInvalidParams, "network"},
+		"profile for a broken one": {brokenMode, `{"permissionProfile":{"type":"disabled"}}`, "", ""},
 		"profile and sandbox":      {testConfig, `{"permissionProfile":{"type":"disabled"},"sandbox":"read-only"}`, protocol.ReasonInvalidParams, "exclude"},
 		"sandbox unreadable":       {brokenMode, `{}`, protocol.ReasonRestrictionBroken, "sandbox_mode"},
 		"sandbox given":            {brokenMode, `{"sandbox":"read-only"}`, "", ""},
@@ -152,7 +122,7 @@ func TestTurnOverridesRefused(t *testing.T) {
 		defer w.Shutdown(t.Context())
 		w.start(`{}`)
 		model := "other"
-		p := &protocol.TurnStartParams{ThreadID: w.thread, Input: text("q"), Model: &model, PermissionProfile: []byte(`{"type":"disabled"}`)}
+		p := &protocol.TurnStartParams{ThreadID: w.thread, Input: text("q"), Model: &model, PermissionProfile: &protocol.PermissionProfile{Type: protocol.ProfileManaged}}
 		if _, _, err := w.StartTurn(t.Context(), p); reason(err) != protocol.ReasonInvalidParams {
 			t.Errorf("StartTurn = %v", err)
 		}

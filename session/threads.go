@@ -69,7 +69,7 @@ func startResponse(t *thread, sources []string) protocol.ThreadStartResponse {
 	r := protocol.ThreadStartResponse{
 		Thread: t.view(), Model: s.model, ModelProvider: s.provider, ServiceTier: s.tier, Cwd: s.cwd,
 		InstructionSources: sources, ApprovalPolicy: s.approval, ApprovalsReviewer: s.reviewer,
-		Sandbox: s.sandbox, PermissionProfile: permissionProfile(s.sandbox, s.cwd),
+		Sandbox: s.sandbox, PermissionProfile: profileOf(s.sandbox, s.cwd),
 	}
 	if s.effort != "" {
 		r.ReasoningEffort = &s.effort

@@ -1,0 +1,119 @@
+package session
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
+
+	"app-server/protocol"
+)
+
+// TestPermissionProfiles: each policy is told as the profile that means the same.
+func TestPermissionProfiles(t *testing.T) {
+	for _, c := range []struct {
+		policy protocol.SandboxPolicy
+		want   string
+	}{
+		{protocol.SandboxPolicy{Type: protocol.PolicyDangerFullAccess}, `{"type":"disabled"}`},
+		{protocol.SandboxPolicy{Type: protocol.PolicyExternalSandbox, NetworkAccess: true}, `{"type":"external","network":{"enabled":true}}`},
+		{
+			protocol.SandboxPolicy{Type: protocol.PolicyReadOnly},
+			`{"type":"managed","network":{"enabled":false},"fileSystem":{"type":"restricted","entries":[{"path":{"type":"special","value":{"kind":"root"}},"access":"read"}]}}`,
+		},
+		{
+			protocol.SandboxPolicy{Type: protocol.PolicyWorkspaceWrite, WritableRoots: []string{"/w"}},
+			`{"type":"managed","network":{"enabled":false},"fileSystem":{"type":"restricted","entries":[` +
+				`{"path":{"type":"special","value":{"kind":"root"}},"access":"read"},{"path":{"type":"special","value":{"kind":"current_working_directory"}},"access":"write"},` +
+				`{"path":{"type":"special","value":{"kind":"slash_tmp"}},"access":"write"},{"path":{"type":"special","value":{"kind":"tmpdir"}},"access":"write"},` +
+				`{"path":{"type":"path","path":"/w"},"access":"write"},{"path":{"type":"path","path":"/nowhere/.codex"},"access":"read"}]}}`,
+		},
+		{
+			protocol.SandboxPolicy{Type: protocol.PolicyWorkspaceWrite, ExcludeSlashTmp: true, ExcludeTmpdirEnvVar: true, NetworkAccess: true},
+			`{"type":"managed","network":{"enabled":true},"fileSystem":{"type":"restricted","entries":[` +
+				`{"path":{"type":"special","value":{"kind":"root"}},"access":"read"},{"path":{"type":"special","value":{"kind":"current_working_directory"}},"access":"write"},` +
+				`{"path":{"type":"path","path":"/nowhere/.codex"},"access":"read"}]}}`,
+		},
+	} {
+		profile := profileOf(c.policy, "/nowhere")
+		raw, err := json.Marshal(profile)
+		if d := cmp.Diff(c.want, string(raw)); err != nil || d != "" {
+			t.Errorf("%+v: %v %s", c.policy, err, d)
+		}
+		var read protocol.PermissionProfile
+		if err := protocol.Decode(raw, &read); err != nil {
+			t.Error(err)
+		}
+		if back, err := policyOf(&read, "/nowhere"); err != nil {
+			t.Errorf("%s: %v", raw, err)
+		} else if d := cmp.Diff(c.policy, back); d != "" {
+			t.Errorf("%s, read back: %s", raw, d)
+		}
+	}
+}
+
+// TestPolicyOfProfile: a profile is enforced in full or refused.
+func TestPolicyOfProfile(t *testing.T) {
+	const (
+		root = `{"path":{"type":"special","value":{"kind":"root"}},"access":"read"}`
+		cwd  = `{"path":{"type":"special","value":{"kind":"current_working_directory"}},"access":"write"}`
+	)
+	restricted := func(entries ...string) string {
+		return `{"type":"managed","network":{"enabled":false},"fileSystem":{"type":"restricted","entries":[` + strings.Join(entries, ",") + `]}}`
+	}
+	special := func(kind, access string) string {
+		return `{"path":{"type":"special","value":{"kind":"` + kind + `"}},"access":"` + access + `"}`
+	}
+	plain := func(path, access string) string {
+		return `{"path":{"type":"path","path":"` + path + `"},"access":"` + access + `"}`
+	}
+	workspace := protocol.SandboxPolicy{Type: protocol.PolicyWorkspaceWrite, ExcludeSlashTmp: true, ExcludeTmpdirEnvVar: true}
+	for name, c := range map[string]struct {
+		profile string
+		want    protocol.SandboxPolicy
+		refused string
+	}{
+		"all files and network": {`{"type":"managed","network":{"enabled":true},"fileSystem":{"type":"unrestricted"}}`, protocol.SandboxPolicy{Type: protocol.PolicyDangerFullAccess}, ""},
+		"all files, no network": {`{"type":"managed","network":{"enabled":false},"fileSystem":{"type":"unrestricted"}}`, protocol.SandboxPolicy{}, "network"},
+		"project roots":         {restricted(root, special("project_roots", "write")), workspace, ""},
+		"root named twice":      {restricted(root, special("minimal", "read"), cwd, special("tmpdir", "read")), workspace, ""},
+		"kept outside":          {restricted(root, cwd, plain("/etc", "read")), workspace, ""},
+		"kept folder":           {restricted(root, cwd, plain("/p/.git", "read")), workspace, ""},
+		"kept inside":           {restricted(root, cwd, plain("/p/secret", "read")), workspace, "/p/secret"},
+		"kept deeper":           {restricted(root, cwd, plain("/p/sub/.git", "read")), workspace, "/p/sub/.git"},
+		"kept around":           {restricted(root, cwd, special("slash_tmp", "write"), plain("/tmp/x", "read")), workspace, "/tmp/x"},
+		"kept, tmpdir":          {restricted(root, cwd, special("tmpdir", "write"), plain("/etc", "read")), workspace, "/etc"},
+		"nothing":               {restricted(), workspace, "reading"},
+		"some readable":         {restricted(plain("/usr", "read"), cwd), workspace, "reading"},
+		"minimal":               {restricted(special("minimal", "read"), cwd), workspace, "reading"},
+		"hidden":                {restricted(root, cwd, plain("/etc/shadow", "none")), workspace, "hidden"},
+		"glob":                  {restricted(root, cwd, `{"path":{"type":"glob_pattern","pattern":"**/*.env"},"access":"read"}`), workspace, "hidden"},
+		"root writable":         {restricted(special("root", "write")), workspace, "root"},
+		"part of a project":     {restricted(root, `{"path":{"type":"special","value":{"kind":"project_roots","subpath":"x"}},"access":"write"}`), workspace, "project_roots"},
+		"only elsewhere":        {restricted(root, plain("/opt", "write")), workspace, "outside"},
+		"relative":              {restricted(root, cwd, plain("x", "write")), workspace, "absolute"},
+		"no value":              {restricted(`{"path":{"type":"special"},"access":"read"}`), workspace, "value"},
+		"no files":              {`{"type":"managed","network":{"enabled":false}}`, workspace, "fileSystem"},
+		"external":              {`{"type":"external"}`, workspace, "network"},
+	} {
+		var p protocol.PermissionProfile
+		if err := protocol.Decode([]byte(c.profile), &p); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got, err := policyOf(&p, "/p")
+		switch {
+		case c.refused != "":
+			if err == nil || !strings.Contains(err.Error(), c.refused) {
+				t.Errorf("%s: got %+v, %v", name, got, err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		default:
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Errorf("%s: %s", name, d)
+			}
+		}
+	}
+}
