@@ -68,3 +68,16 @@ const (
 	SkillScopeRepo   SkillScope = "repo"
 	SkillScopeSystem SkillScope = "system"
 )
+
+// SkillsConfigWriteParams are those of skills/config/write: the skill in a file, or
+// those of a name, are switched on or off. Path is absolute.
+type SkillsConfigWriteParams struct {
+	Path    *string `json:"path"`
+	Name    *string `json:"name"`
+	Enabled bool    `json:"enabled" required:"true"`
+}
+
+// SkillsConfigWriteResponse answers skills/config/write.
+type SkillsConfigWriteResponse struct {
+	EffectiveEnabled bool `json:"effectiveEnabled"`
+}

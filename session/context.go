@@ -18,6 +18,8 @@ type told struct {
 	begun    bool
 	settings prompt.Settings
 	docs     docs
+	// skills is the list of skills, as docs is what the instruction files say.
+	skills docs
 	// modeDeveloper is what the collaboration mode said.
 	modeDeveloper string
 	date          string
@@ -59,6 +61,7 @@ func (u *turn) tellContext() []jsontext.Value {
 	} else {
 		now.docs = u.docsFor(before.docs)
 	}
+	now.skills = u.skillsFor(before.skills)
 	c.told = now
 	var update prompt.Update
 	if !before.begun {
@@ -71,6 +74,13 @@ func (u *turn) tellContext() []jsontext.Value {
 			update.Developer = append(update.Developer, prompt.ModeOver())
 		default:
 			update.Developer = append(update.Developer, now.modeDeveloper)
+		}
+		switch {
+		case now.skills.text == before.skills.text:
+		case now.skills.text == "":
+			update.Developer = append(update.Developer, prompt.NoSkills())
+		default:
+			update.Developer = append(update.Developer, now.skills.text)
 		}
 		if now.docs.text != before.docs.text && now.docs.text != "" {
 			update.User = append([]string{now.docs.text}, update.User...)
@@ -96,7 +106,7 @@ func (u *turn) tellContext() []jsontext.Value {
 // firstContext is all that the model is told at the beginning of a thread.
 func (u *turn) firstContext(now told) prompt.Update {
 	up := prompt.Update{Developer: []string{prompt.Permissions(now.settings.Sandbox, now.settings.Approval)}}
-	for _, text := range []string{u.set.developer, now.modeDeveloper, prompt.Personality(now.settings.Personality)} {
+	for _, text := range []string{u.set.developer, now.modeDeveloper, prompt.Personality(now.settings.Personality), now.skills.text} {
 		if text != "" {
 			up.Developer = append(up.Developer, text)
 		}

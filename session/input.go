@@ -76,7 +76,8 @@ func imageParts(url string) []part {
 }
 
 // inputParts turns the user's input into the parts of a message. It reads image
-// files, and so may wait for the disk. URLs of images go as given.
+// files, and so may wait for the disk. URLs of images go as given, and skills
+// follow in messages of their own.
 // Relative paths start at cwd.
 func inputParts(input []protocol.UserInput, cwd string) []part {
 	var parts []part
@@ -95,8 +96,6 @@ func inputParts(input []protocol.UserInput, cwd string) []part {
 				continue
 			}
 			parts = append(parts, imageParts(url)...)
-		case protocol.InputSkill:
-			parts = append(parts, textPart(fmt.Sprintf("The user asks for the skill %q, described in %s.", in.Name, in.Path)))
 		case protocol.InputMention:
 			parts = append(parts, textPart(fmt.Sprintf("The user refers to %q (%s).", in.Name, in.Path)))
 		}

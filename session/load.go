@@ -67,6 +67,7 @@ func dynamicTools(meta *rollout.Meta) ([]protocol.DynamicToolSpec, error) {
 func storedConversation(log *rollout.Log, items []jsontext.Value, here docs) conversation {
 	var c conversation
 	var context, docs, aborted bool // whether the model was told of them
+	skills := ""
 	for i, raw := range items {
 		raw = forBackend(raw)
 		items[i] = raw
@@ -75,7 +76,9 @@ func storedConversation(log *rollout.Log, items []jsontext.Value, here docs) con
 		if !ok {
 			continue
 		}
-		context = context || m.Role == roleDeveloper
+		if m.Role == roleDeveloper {
+			context, skills = true, m.skills(skills)
+		}
 		for _, text := range m.userTexts() {
 			aborted = prompt.IsTurnAborted(text)
 			docs = docs || here.text != "" && text == here.text
@@ -97,6 +100,7 @@ func storedConversation(log *rollout.Log, items []jsontext.Value, here docs) con
 		if c.told = toldBefore(log.Told); docs {
 			c.told.docs = here
 		}
+		c.told.skills.text = skills // of no folder, so that they are looked for again
 	}
 	c.owed = unanswered(items)
 	if log.Unended() && !aborted {
@@ -149,6 +153,16 @@ func (m *message) userTexts() []string {
 		}
 	}
 	return out
+}
+
+// skills is the list of skills in a message to the model, else the one known.
+func (m *message) skills(known string) string {
+	for _, p := range m.Content {
+		if prompt.IsSkills(p.Text) {
+			known = p.Text
+		}
+	}
+	return known
 }
 
 // firstWords are the first of the user's own words.

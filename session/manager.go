@@ -12,6 +12,7 @@ import (
 
 	"app-server/internal/config"
 	"app-server/internal/rollout"
+	"app-server/internal/skills"
 	"app-server/internal/tools"
 	"app-server/protocol"
 )
@@ -23,6 +24,8 @@ type Options struct {
 	// Tools are what the model may call. The Manager closes them in the end.
 	Tools  *tools.Registry
 	Config *config.Config
+	// Skills finds those that a thread may use in a working directory. Nil: none.
+	Skills func(ctx context.Context, cwd string, cfg *config.Config) []skills.Skill
 	// Store keeps the threads. Nil means that all live in memory only.
 	Store *rollout.Store
 	// Originator is the name of the parent, which a thread's file tells; nil for
@@ -50,8 +53,9 @@ type Manager struct {
 	cwd     string
 	getenv  func(string) string
 	log     *zap.Logger
-	// originator may be nil.
+	// originator and skills may be nil.
 	originator func() string
+	skills     func(ctx context.Context, cwd string, cfg *config.Config) []skills.Skill
 
 	// base is the context of everything that runs; hardStop ends it when
 	// Shutdown may wait no longer.
@@ -70,7 +74,7 @@ type Manager struct {
 // NewManager makes a Manager without threads. It starts no goroutine.
 func NewManager(o Options) *Manager {
 	m := &Manager{
-		parent: o.Parent, model: o.Model, tools: o.Tools, store: o.Store, originator: o.Originator,
+		parent: o.Parent, model: o.Model, tools: o.Tools, store: o.Store, originator: o.Originator, skills: o.Skills,
 		version: o.Version, cwd: o.Cwd, getenv: o.Getenv, log: o.Log,
 		threads: map[string]*thread{},
 	}

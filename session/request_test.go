@@ -193,7 +193,6 @@ func TestInputForms(t *testing.T) {
 		textPart("The image " + dir + "/none.png could not be read: no such file or directory"),
 		textPart("The image " + dir + " could not be read: it is not a regular file"),
 		textPart("The image " + dir + "/t.txt could not be read: it is not an image in PNG, JPEG, GIF or WebP form"),
-		textPart(`The user asks for the skill "sk", described in /s/SKILL.md.`),
 		textPart(`The user refers to "me" (app://x).`),
 	}
 	if d := cmp.Diff(want, inputParts(in, dir)); d != "" {

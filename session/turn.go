@@ -202,6 +202,7 @@ func (u *turn) hear(input []protocol.UserInput) {
 		u.remember(messageItem(roleUser, parts...))
 		u.conv.words = append(u.conv.words, words(input)...)
 	}
+	u.giveSkills(input)
 	u.itemCompleted(item)
 }
 

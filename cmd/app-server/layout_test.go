@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"internal/fake":  {},
 	"account":        {"internal/oauth", "internal/redact"},
 	"internal/oauth": {"internal/atomicfile", "internal/redact"},
-	"session":        {"internal/backend", "internal/config", "internal/git", "internal/imagefile", "internal/process", "internal/prompt", "internal/rollout", "internal/tools"},
+	"session":        {"internal/backend", "internal/config", "internal/git", "internal/imagefile", "internal/process", "internal/prompt", "internal/rollout", "internal/skills", "internal/tools"},
 	"internal/tools": {"internal/imagefile", "internal/process", "internal/process/shell", "internal/sandbox", "internal/tools/patch", "internal/tools/rules"},
 	"cmd/app-server": {"rpc", "account", "session", "internal/backend", "internal/config", "internal/process",
 		"internal/process/shell", "internal/git", "internal/oauth", "internal/rollout", "internal/sandbox", "internal/skills", "internal/tools"},

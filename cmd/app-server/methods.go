@@ -43,6 +43,7 @@ func (s *server) methods() *rpc.Mux {
 	rpc.Handle(m, protocol.MethodConfigRequirementsRead, nil, s.settings.Requirements)
 	rpc.Handle(m, protocol.MethodMcpServerStatusList, rpc.Fixed[protocol.ListMCPServerStatusParams](laneConfig), s.mcpServers)
 	rpc.Handle(m, protocol.MethodSkillsList, nil, s.skills.List)
+	rpc.Handle(m, protocol.MethodSkillsConfigWrite, rpc.Fixed[protocol.SkillsConfigWriteParams](laneConfig), s.settings.WriteSkill)
 	rpc.Handle(m, protocol.MethodCollaborationModeList, nil, collaborationModes)
 	rpc.Handle(m, protocol.MethodExperimentalFeatureList, rpc.Fixed[protocol.ExperimentalFeatureListParams](laneConfig), s.features)
 	rpc.Handle(m, protocol.MethodGitDiffToRemote, func(p *protocol.GitDiffToRemoteParams) string { return "git/" + p.Cwd }, s.gitDiff)

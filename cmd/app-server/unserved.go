@@ -29,7 +29,6 @@ var notServed = map[string]bool{
 	protocol.MethodFsCopy:                            true,
 	protocol.MethodFsWatch:                           true,
 	protocol.MethodFsUnwatch:                         true,
-	protocol.MethodSkillsConfigWrite:                 true,
 	protocol.MethodPluginInstall:                     true,
 	protocol.MethodPluginUninstall:                   true,
 	protocol.MethodThreadRealtimeStart:               true,

@@ -55,7 +55,7 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 	s := &server{log: log, cfg: cfg, settings: settings, parent: &parent{cfg: cfg}, cwd: p.Cwd, getenv: p.Getenv}
 	s.skills = skills.NewLister(skills.Options{
 		Home: home, UserHome: config.UserHome(p.Getenv), Cwd: p.Cwd,
-		Disabled: func() []string { return settings.Current().DisabledSkills() },
+		Settings: func(string) skills.Settings { return skillSettings(settings.Current()) },
 	})
 	transport := p.Transport
 	if transport == nil {
@@ -74,7 +74,7 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 		Getenv: p.Getenv, Log: log.Named("backend"),
 	})
 	s.threads = session.NewManager(session.Options{
-		Parent: s.parent, Model: s.backend, Tools: newTools(p, home, log.Named("tools")), Config: cfg, Version: version, Cwd: p.Cwd,
+		Parent: s.parent, Model: s.backend, Tools: newTools(p, home, log.Named("tools")), Skills: s.enabledSkills, Config: cfg, Version: version, Cwd: p.Cwd,
 		Store: rollout.New(home), Originator: func() string { return s.parent.identity().Originator },
 		Getenv: p.Getenv, Log: log.Named("session"),
 	})
@@ -83,6 +83,20 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 	})
 	s.parent.conn = s.conn
 	return s, nil
+}
+
+// skillSettings are those of a configuration about skills.
+func skillSettings(cfg *config.Config) skills.Settings {
+	set := skills.Settings{WithoutSystem: cfg.Skills.WithoutSystem}
+	for _, r := range cfg.Skills.Rules {
+		set.Rules = append(set.Rules, skills.Rule(r))
+	}
+	return set
+}
+
+// enabledSkills are those that a thread may use.
+func (s *server) enabledSkills(ctx context.Context, cwd string, cfg *config.Config) []skills.Skill {
+	return s.skills.Enabled(ctx, cwd, skillSettings(cfg))
 }
 
 // newTools makes what the model may call. Commands never write in the home: it

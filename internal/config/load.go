@@ -92,6 +92,8 @@ type Config struct {
 
 	WebSearch WebSearch
 
+	Skills Skills
+
 	HideAgentReasoning, ShowRawAgentReasoning bool
 
 	layers layers
@@ -259,6 +261,7 @@ func decode(l layers) *Config {
 
 	c.Features = r.features()
 	c.WebSearch = r.webSearch()
+	c.Skills = r.skills()
 	c.HideAgentReasoning = r.boolean("hide_agent_reasoning")
 	c.ShowRawAgentReasoning = r.boolean("show_raw_agent_reasoning")
 	c.Problems = r.problems

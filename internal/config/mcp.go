@@ -55,21 +55,3 @@ func mcpServer(name string, n *node) MCPServer {
 	}
 	return s
 }
-
-// DisabledSkills lists the SKILL.md files that the settings switch off, as
-// absolute paths.
-func (c *Config) DisabledSkills() []string {
-	list := overlay(c.layers.file, c.layers.over).get("skills").get("config")
-	if list == nil {
-		return nil
-	}
-	r := reader{userHome: UserHome(c.layers.options.Getenv)}
-	var out []string
-	for _, item := range list.items {
-		path, enabled := item.get("path"), item.get("enabled")
-		if path != nil && path.kind == kindText && enabled != nil && enabled.kind == kindBool && !enabled.flag {
-			out = append(out, r.path(path, path.text))
-		}
-	}
-	return out
-}

@@ -56,8 +56,7 @@ func (s *Store) WriteBatch(_ context.Context, p *protocol.ConfigBatchWriteParams
 
 func (s *Store) write(target protocol.ConfigWriteTarget, in []protocol.ConfigEdit) (protocol.ConfigWriteResponse, error) {
 	var none protocol.ConfigWriteResponse
-	file := filepath.Join(s.options.Home, fileName)
-	if target.FilePath != nil && filepath.Clean(*target.FilePath) != file {
+	if target.FilePath != nil && filepath.Clean(*target.FilePath) != s.file() {
 		return none, refusal(protocol.WriteLayerReadonly, "Only the user's own config.toml can be written")
 	}
 	edits := make([]edit, len(in))
@@ -67,12 +66,20 @@ func (s *Store) write(target protocol.ConfigWriteTarget, in []protocol.ConfigEdi
 			return none, err
 		}
 	}
+	return s.change(target.ExpectedVersion, func(*Config) []edit { return edits })
+}
 
+// file is the path of the settings file.
+func (s *Store) file() string { return filepath.Join(s.options.Home, fileName) }
+
+// change makes the edits that fit the settings as they are now.
+func (s *Store) change(version *string, make func(*Config) []edit) (none protocol.ConfigWriteResponse, _ error) {
+	file := s.file()
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	now := s.Current()
 	src := now.layers.source
-	if v := target.ExpectedVersion; v != nil && *v != versionOf(now.layers.file) {
+	if version != nil && *version != versionOf(now.layers.file) {
 		return none, refusal(protocol.WriteVersionConflict, "The file has changed since it was read; read it again")
 	}
 	for _, p := range now.layers.found {
@@ -80,6 +87,7 @@ func (s *Store) write(target protocol.ConfigWriteTarget, in []protocol.ConfigEdi
 			return none, refusal(protocol.WriteValidationError, "The file cannot be edited before this is mended: %s", p.Details)
 		}
 	}
+	edits := make(now)
 	text, _, err := editText(src.data, now.layers.file, edits)
 	if err != nil {
 		return none, err

@@ -177,22 +177,3 @@ enabled = true
 		t.Error(s)
 	}
 }
-
-func TestDisabledSkills(t *testing.T) {
-	c := load(t, `
-[[skills.config]]
-path = "~/skills/a/SKILL.md"
-enabled = false
-[[skills.config]]
-path = "/b/SKILL.md"
-enabled = true
-[[skills.config]]
-enabled = false
-[[skills.config]]
-path = "c/SKILL.md"
-enabled = false
-`)
-	if diff := cmp.Diff([]string{"/home/me/skills/a/SKILL.md", c.Home + "/c/SKILL.md"}, c.DisabledSkills()); diff != "" {
-		t.Error(diff)
-	}
-}

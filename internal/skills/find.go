@@ -1,6 +1,7 @@
 package skills
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -57,31 +58,29 @@ func (l *Lister) roots(cwd string, extra []string) []root {
 type finder struct {
 	seen    map[string]bool // files and folders by their true paths
 	folders int
-	entry   protocol.SkillsListEntry
+	skills  []Skill
+	errors  []protocol.SkillErrorInfo
 }
 
 // find walks all roots. It ends early, with what it has, when ctx does.
-func (l *Lister) find(ctx context.Context, cwd string, extra []string, off []string) protocol.SkillsListEntry {
-	f := finder{seen: map[string]bool{}, entry: protocol.SkillsListEntry{Skills: []protocol.SkillMetadata{}, Errors: []protocol.SkillErrorInfo{}}}
+func (l *Lister) find(ctx context.Context, cwd string, extra []string, set Settings) *finder {
+	f := &finder{seen: map[string]bool{}, errors: []protocol.SkillErrorInfo{}}
 	for _, r := range l.roots(cwd, extra) {
+		if r.scope == protocol.SkillScopeSystem && set.WithoutSystem {
+			continue
+		}
 		f.folders = 0
 		f.walk(ctx, r.path, r.scope, 0)
 	}
-	for i := range f.entry.Skills {
-		s := &f.entry.Skills[i]
-		s.Enabled = !slices.ContainsFunc(off, func(path string) bool { return truePath(path) == s.Path })
+	for i := range f.skills {
+		m := &f.skills[i].SkillMetadata
+		m.Enabled = set.enabled(m)
 	}
-	slices.SortStableFunc(f.entry.Skills, func(a, b protocol.SkillMetadata) int {
-		if d := rank(a.Scope) - rank(b.Scope); d != 0 {
-			return d
-		}
-		if d := strings.Compare(a.Name, b.Name); d != 0 {
-			return d
-		}
-		return strings.Compare(a.Path, b.Path)
+	slices.SortStableFunc(f.skills, func(a, b Skill) int {
+		return cmp.Or(rank(a.Scope)-rank(b.Scope), strings.Compare(a.Name, b.Name), strings.Compare(a.Path, b.Path))
 	})
-	slices.SortFunc(f.entry.Errors, func(a, b protocol.SkillErrorInfo) int { return strings.Compare(a.Path, b.Path) })
-	return f.entry
+	slices.SortFunc(f.errors, func(a, b protocol.SkillErrorInfo) int { return strings.Compare(a.Path, b.Path) })
+	return f
 }
 
 // truePath follows links; a path that leads nowhere is itself.
@@ -126,9 +125,9 @@ func (f *finder) file(path string, scope protocol.SkillScope) {
 	f.seen[path] = true
 	s, err := readSkill(path)
 	if err != nil {
-		f.entry.Errors = append(f.entry.Errors, protocol.SkillErrorInfo{Path: path, Message: err.Error()})
+		f.errors = append(f.errors, protocol.SkillErrorInfo{Path: path, Message: err.Error()})
 		return
 	}
 	s.Scope = scope
-	f.entry.Skills = append(f.entry.Skills, s)
+	f.skills = append(f.skills, s)
 }

@@ -60,10 +60,18 @@ func (t text) or() *string {
 	return &s
 }
 
+// Skill is a skill as its files describe it.
+type Skill struct {
+	protocol.SkillMetadata
+	// Quiet is set where the model must not choose the skill by itself. The user
+	// may still name it.
+	Quiet bool
+}
+
 // readSkill reads a SKILL.md. The error says what is wrong with it, without the
 // path and without quoting the file.
-func readSkill(path string) (protocol.SkillMetadata, error) {
-	var none protocol.SkillMetadata
+func readSkill(path string) (Skill, error) {
+	var none Skill
 	content, err := readFile(path)
 	if err != nil {
 		return none, err
@@ -87,10 +95,20 @@ func readSkill(path string) (protocol.SkillMetadata, error) {
 	if f.Name == "" {
 		f.Name = text(filepath.Base(filepath.Dir(path)))
 	}
-	return protocol.SkillMetadata{
-		Name: string(f.Name), Description: string(f.Description), ShortDescription: f.Metadata.ShortDescription.or(),
-		Interface: readInterface(filepath.Dir(path)), Path: path,
-	}, nil
+	s := Skill{SkillMetadata: protocol.SkillMetadata{
+		Name: string(f.Name), Description: string(f.Description), ShortDescription: f.Metadata.ShortDescription.or(), Path: path,
+	}}
+	s.readExtras()
+	return s, nil
+}
+
+// Text is all of the skill's file, and whether it was too long to be read to its
+// end.
+func (s Skill) Text() (text string, cut bool, err error) {
+	if text, err = readFile(s.Path); err != nil {
+		return "", false, err
+	}
+	return strings.ToValidUTF8(text, "\uFFFD"), len(text) >= maxFileBytes, nil
 }
 
 func readFile(path string) (string, error) {
@@ -178,12 +196,13 @@ func lineOf(err error) string {
 	return " (line " + digits[:end] + ")"
 }
 
-// readInterface reads agents/openai.yaml beside a SKILL.md: how the skill wants
-// to be shown. It is nil where there is no such file or nothing in it.
-func readInterface(dir string) *protocol.SkillInterface {
+// readExtras reads agents/openai.yaml beside a SKILL.md: how the skill wants to
+// be shown and used. A file that is not there or cannot be read says nothing.
+func (s *Skill) readExtras() {
+	dir := filepath.Dir(s.Path)
 	content, err := readFile(filepath.Join(dir, "agents", "openai.yaml"))
 	if err != nil {
-		return nil
+		return
 	}
 	var in struct {
 		Interface struct {
@@ -194,10 +213,14 @@ func readInterface(dir string) *protocol.SkillInterface {
 			BrandColor       text `yaml:"brand_color"`
 			DefaultPrompt    text `yaml:"default_prompt"`
 		} `yaml:"interface"`
+		Policy struct {
+			Implicit *bool `yaml:"allow_implicit_invocation"`
+		} `yaml:"policy"`
 	}
 	if yaml.Unmarshal([]byte(content), &in) != nil {
-		return nil
+		return
 	}
+	s.Quiet = in.Policy.Implicit != nil && !*in.Policy.Implicit
 	f := in.Interface
 	out := protocol.SkillInterface{
 		DisplayName: f.DisplayName.or(), ShortDescription: f.ShortDescription.or(),
@@ -207,10 +230,9 @@ func readInterface(dir string) *protocol.SkillInterface {
 	if isColor(string(f.BrandColor)) {
 		out.BrandColor = f.BrandColor.or()
 	}
-	if out == (protocol.SkillInterface{}) {
-		return nil
+	if out != (protocol.SkillInterface{}) {
+		s.Interface = &out
 	}
-	return &out
 }
 
 // icon is the absolute path of a picture in the skill's assets folder. Parents

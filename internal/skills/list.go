@@ -3,6 +3,7 @@ package skills
 import (
 	"context"
 	"path/filepath"
+	"slices"
 
 	"app-server/protocol"
 )
@@ -13,8 +14,34 @@ type Options struct {
 	Home, UserHome string
 	// Cwd is the server's working directory, where relative ones start.
 	Cwd string
-	// Disabled lists the SKILL.md files that are switched off. Nil: none.
-	Disabled func() []string
+	// Settings are those that hold for skills/list in a working directory. Nil: none.
+	Settings func(cwd string) Settings
+}
+
+// Settings are what the configuration says about skills.
+type Settings struct {
+	// Rules switch skills on and off. The last one that fits a skill counts.
+	Rules []Rule
+	// WithoutSystem leaves the skills of the reference out.
+	WithoutSystem bool
+}
+
+// Rule is about the skill in a file, or about those of a name. One of the two is
+// set; Path is absolute.
+type Rule struct {
+	Path, Name string
+	Enabled    bool
+}
+
+// enabled reports whether a skill is switched on.
+func (s Settings) enabled(m *protocol.SkillMetadata) bool {
+	on := true
+	for _, r := range s.Rules {
+		if r.Path != "" && truePath(r.Path) == m.Path || r.Name != "" && r.Name == m.Name {
+			on = r.Enabled
+		}
+	}
+	return on
 }
 
 // Lister lists skills. It is safe for concurrent use.
@@ -37,10 +64,6 @@ func (l *Lister) List(ctx context.Context, p *protocol.SkillsListParams) (protoc
 	if len(cwds) == 0 {
 		cwds = []string{l.o.Cwd}
 	}
-	var off []string
-	if l.o.Disabled != nil {
-		off = l.o.Disabled()
-	}
 	r := protocol.SkillsListResponse{Data: make([]protocol.SkillsListEntry, 0, len(cwds))}
 	for _, cwd := range cwds {
 		var extra []string
@@ -49,11 +72,25 @@ func (l *Lister) List(ctx context.Context, p *protocol.SkillsListParams) (protoc
 				extra = append(extra, e.ExtraUserRoots...)
 			}
 		}
-		entry := l.find(ctx, l.absolute(cwd), extra, off)
-		entry.Cwd = cwd
+		dir, set := l.absolute(cwd), Settings{}
+		if l.o.Settings != nil {
+			set = l.o.Settings(dir)
+		}
+		found := l.find(ctx, dir, extra, set)
+		entry := protocol.SkillsListEntry{Cwd: cwd, Skills: make([]protocol.SkillMetadata, len(found.skills)), Errors: found.errors}
+		for i, s := range found.skills {
+			entry.Skills[i] = s.SkillMetadata
+		}
 		r.Data = append(r.Data, entry)
 	}
 	return r, ctx.Err()
+}
+
+// Enabled lists the skills that a thread in a working directory may use, in the
+// order of skills/list.
+func (l *Lister) Enabled(ctx context.Context, cwd string, set Settings) []Skill {
+	found := l.find(ctx, cwd, nil, set).skills
+	return slices.DeleteFunc(found, func(s Skill) bool { return !s.SkillMetadata.Enabled })
 }
 
 func (l *Lister) absolute(cwd string) string {

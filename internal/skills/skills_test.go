@@ -38,7 +38,13 @@ func newPlace(t testing.TB) place {
 
 func (p place) list(t testing.TB, params *protocol.SkillsListParams, off ...string) []protocol.SkillsListEntry {
 	t.Helper()
-	l := NewLister(Options{Home: p.home, UserHome: p.user, Cwd: p.project, Disabled: func() []string { return off }})
+	l := NewLister(Options{Home: p.home, UserHome: p.user, Cwd: p.project, Settings: func(string) Settings {
+		var set Settings
+		for _, path := range off {
+			set.Rules = append(set.Rules, Rule{Path: path})
+		}
+		return set
+	}})
 	r, err := l.List(t.Context(), params)
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +221,11 @@ func TestInterface(t *testing.T) {
 		"":               nil,
 	} {
 		write(t, dir+"/agents/openai.yaml", content)
-		if diff := cmp.Diff(want, readInterface(dir)); diff != "" {
+		read, err := readSkill(dir + "/SKILL.md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, read.Interface); diff != "" {
 			t.Errorf("%q: %s", content, diff)
 		}
 	}
