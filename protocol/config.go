@@ -2,8 +2,8 @@ package protocol
 
 import "github.com/go-json-experiment/json/jsontext"
 
-// ConfigReadParams are those of config/read. Cwd is for settings of a project,
-// which this server does not read.
+// ConfigReadParams are those of config/read. Cwd is the folder whose project's
+// settings are wanted as well.
 type ConfigReadParams struct {
 	IncludeLayers bool    `json:"includeLayers"`
 	Cwd           *string `json:"cwd"`
@@ -24,6 +24,8 @@ type ConfigReadResponse struct {
 type ConfigLayer struct {
 	ConfigLayerMetadata
 	Config jsontext.Value `json:"config"`
+	// DisabledReason is set where the layer does not count.
+	DisabledReason string `json:"disabledReason,omitzero"`
 }
 
 // ConfigLayerMetadata names a layer and the state that it is in.
@@ -32,10 +34,12 @@ type ConfigLayerMetadata struct {
 	Version string            `json:"version"`
 }
 
-// ConfigLayerSource says where a layer comes from. File belongs to the user's.
+// ConfigLayerSource says where a layer comes from. File belongs to the system's and
+// the user's, DotCodexFolder to a project's.
 type ConfigLayerSource struct {
-	Type ConfigLayerType `json:"type"`
-	File string          `json:"file,omitzero"`
+	Type           ConfigLayerType `json:"type"`
+	File           string          `json:"file,omitzero"`
+	DotCodexFolder string          `json:"dotCodexFolder,omitzero"`
 }
 
 // ConfigLayerType is the kind of a layer.
@@ -43,7 +47,9 @@ type ConfigLayerType string
 
 // The layers of this server.
 const (
+	LayerSystem       ConfigLayerType = "system"
 	LayerUser         ConfigLayerType = "user"
+	LayerProject      ConfigLayerType = "project"
 	LayerSessionFlags ConfigLayerType = "sessionFlags"
 )
 

@@ -22,10 +22,6 @@ import (
 // not be enforced, and where a thread that lives in memory only would be stored.
 func (m *Manager) ForkThread(ctx context.Context, p *protocol.ThreadForkParams) (protocol.ThreadStartResponse, func(), error) {
 	var none protocol.ThreadStartResponse
-	cfg, err := m.config.Load().WithJSON(p.Config)
-	if err != nil {
-		return none, nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
-	}
 	from, err := m.forkSource(ctx, p)
 	if err != nil {
 		return none, nil, err
@@ -44,7 +40,7 @@ func (m *Manager) ForkThread(ctx context.Context, p *protocol.ThreadForkParams) 
 			return none, nil, err
 		}
 	}
-	s, err := m.adopt(cfg, &p.ThreadSettings, last)
+	cfg, s, err := m.adopt(&p.ThreadSettings, last)
 	if err != nil {
 		return none, nil, err
 	}

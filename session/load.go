@@ -258,9 +258,9 @@ func (l *lastSettings) onto(s *settings) {
 	s.approval, s.sandbox = last.Approval, last.Sandbox
 }
 
-// adopt makes the settings of a thread that goes on: the last ones, and what the
-// parent says over them.
-func (m *Manager) adopt(cfg *config.Config, p *protocol.ThreadSettings, last lastSettings) (settings, error) {
+// adopt makes the configuration and the settings of a thread that goes on: the last
+// ones, and what the parent says over them.
+func (m *Manager) adopt(p *protocol.ThreadSettings, last lastSettings) (*config.Config, settings, error) {
 	cwd := last.cwd
 	if p.Cwd != nil || cwd == "" {
 		cwd = m.cwd
@@ -268,7 +268,12 @@ func (m *Manager) adopt(cfg *config.Config, p *protocol.ThreadSettings, last las
 			cwd = absolute(*p.Cwd, m.cwd)
 		}
 	}
-	return newSettings(cfg, p, cwd, &last)
+	cfg, err := configure(m.config.Load(), cwd, p.Config)
+	if err != nil {
+		return nil, settings{}, err
+	}
+	s, err := newSettings(cfg, p, cwd, &last)
+	return cfg, s, err
 }
 
 // instructionsOf are the base instructions of a thread that goes on.

@@ -93,6 +93,14 @@ func NewManager(o Options) *Manager {
 // settings. Live threads keep theirs.
 func (m *Manager) SetConfig(c *config.Config) { m.config.Store(c) }
 
+// Problems are those of the configuration of a live thread.
+func (m *Manager) Problems(id string) []config.Problem {
+	if t := m.live(id); t != nil {
+		return t.cfg.Problems
+	}
+	return nil
+}
+
 // add takes a thread in and starts its goroutine, which ends in Shutdown or when
 // the thread is unloaded.
 func (m *Manager) add(t *thread) error {

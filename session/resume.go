@@ -6,7 +6,6 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"app-server/internal/config"
 	"app-server/internal/prompt"
 	"app-server/internal/rollout"
 	"app-server/protocol"
@@ -38,13 +37,10 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 	if m.store == nil {
 		return none, nil, storageError(rollout.ErrNotFound, p.ThreadID)
 	}
-	cfg, err := m.config.Load().WithJSON(p.Config)
-	if err != nil {
-		return none, nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
-	}
 	if p.History != nil {
-		return m.resumeHistory(ctx, cfg, p)
+		return m.resumeHistory(ctx, p)
 	}
+	var err error
 	var w *rollout.Writer
 	var log *rollout.Log
 	if given(p.Path) {
@@ -60,7 +56,7 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 	if err != nil {
 		return none, nil, err
 	}
-	return m.resumeStored(ctx, w, log, cfg, p)
+	return m.resumeStored(ctx, w, log, p)
 }
 
 // continueThread opens the file of a thread that is not archived.
@@ -79,14 +75,14 @@ func (m *Manager) continueThread(ctx context.Context, id string) (*rollout.Write
 func given(s *string) bool { return s != nil && *s != "" }
 
 // resumeStored goes on from a file that is open.
-func (m *Manager) resumeStored(ctx context.Context, w *rollout.Writer, log *rollout.Log, cfg *config.Config, p *protocol.ThreadResumeParams) (r protocol.ThreadStartResponse, then func(), err error) {
+func (m *Manager) resumeStored(ctx context.Context, w *rollout.Writer, log *rollout.Log, p *protocol.ThreadResumeParams) (r protocol.ThreadStartResponse, then func(), err error) {
 	taken := false
 	defer func() {
 		if !taken {
 			_ = w.Close() // nothing was written
 		}
 	}()
-	s, err := m.adopt(cfg, &p.ThreadSettings, settingsOf(log))
+	cfg, s, err := m.adopt(&p.ThreadSettings, settingsOf(log))
 	if err != nil {
 		return r, nil, err
 	}
@@ -153,8 +149,8 @@ func (m *Manager) rejoin(ctx context.Context, t *thread, excludeTurns bool) (r p
 
 // resumeHistory begins a new thread with the items that the parent gives. They
 // are in its file from the start.
-func (m *Manager) resumeHistory(ctx context.Context, cfg *config.Config, p *protocol.ThreadResumeParams) (r protocol.ThreadStartResponse, then func(), err error) {
-	s, err := m.adopt(cfg, &p.ThreadSettings, lastSettings{})
+func (m *Manager) resumeHistory(ctx context.Context, p *protocol.ThreadResumeParams) (r protocol.ThreadStartResponse, then func(), err error) {
+	cfg, s, err := m.adopt(&p.ThreadSettings, lastSettings{})
 	if err != nil {
 		return r, nil, err
 	}

@@ -84,6 +84,8 @@ func newSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string, las
 		return s, broken(a.Err)
 	case a.Set:
 		s.approval = a.Value
+	case cfg.Trust == config.Untrusted:
+		s.approval = protocol.ApprovalPolicy{Mode: protocol.ApprovalUntrusted}
 	default:
 		s.approval = protocol.ApprovalPolicy{Mode: protocol.ApprovalOnRequest}
 	}
@@ -103,6 +105,10 @@ func newSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string, las
 		return s, broken(b.Err)
 	case b.Set:
 		mode = b.Value
+	case cfg.Trust != "":
+		// Of a project that the user has spoken about, untrusted ones included, as
+		// in the reference: these are asked about each command instead.
+		mode = protocol.SandboxWorkspaceWrite
 	}
 	s.sandbox, err = sandboxOf(mode, cfg)
 	return s, err

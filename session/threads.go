@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"app-server/internal/config"
 	"app-server/internal/prompt"
 	"app-server/internal/tools"
@@ -19,13 +21,13 @@ func (m *Manager) StartThread(ctx context.Context, set *config.Config, p *protoc
 	if err := tools.CheckDynamic(p.DynamicTools); err != nil {
 		return none, nil, err
 	}
-	cfg, err := set.WithJSON(p.Config)
-	if err != nil {
-		return none, nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
-	}
 	cwd := m.cwd
 	if p.Cwd != nil {
 		cwd = absolute(*p.Cwd, m.cwd)
+	}
+	cfg, err := configure(set, cwd, p.Config)
+	if err != nil {
+		return none, nil, err
 	}
 	s, err := newSettings(cfg, &p.ThreadSettings, cwd, nil)
 	if err != nil {
@@ -60,6 +62,16 @@ func (m *Manager) StartThread(ctx context.Context, set *config.Config, p *protoc
 			m.warn(t.id, w)
 		}
 	}, nil
+}
+
+// configure makes the configuration of a thread: with the settings of the project
+// that it works in, and under the overrides of the parent.
+func configure(set *config.Config, cwd string, overrides map[string]jsontext.Value) (*config.Config, error) {
+	cfg, err := set.In(cwd).WithJSON(overrides)
+	if err != nil {
+		return nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
+	}
+	return cfg, nil
 }
 
 // startResponse describes a thread. It runs on the thread's goroutine, or before that

@@ -31,7 +31,7 @@ var arrows = map[string][]string{
 		"internal/process/shell", "internal/git", "internal/oauth", "internal/rollout", "internal/sandbox", "internal/skills", "internal/tools"},
 	"examples/parent":  {"internal/fake"},
 	"internal/backend": {},
-	"internal/config":  {"internal/atomicfile"},
+	"internal/config":  {"internal/atomicfile", "internal/project"},
 	"internal/rollout": {"internal/atomicfile"},
 	"internal/prompt":  {"internal/project"},
 	"internal/skills":  {"internal/project"},

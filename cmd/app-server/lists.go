@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"app-server/internal/backend"
+	"app-server/internal/config"
 	"app-server/internal/git"
 	"app-server/protocol"
 )
@@ -34,11 +35,14 @@ func page[T any](all []T, cursor *string, limit *uint32) ([]T, *string, error) {
 	return rest, nil, nil
 }
 
+// current are the settings of a thread that works where the server does.
+func (s *server) current() *config.Config { return s.settings.Current().In(s.cwd) }
+
 // models handles model/list: the catalogue and the configured model. The default
 // is what a thread gets where thread/start names none.
 func (s *server) models(_ context.Context, p *protocol.ModelListParams) (protocol.ModelListResponse, error) {
 	hidden := p.IncludeHidden != nil && *p.IncludeHidden
-	configured := s.settings.Current().Model
+	configured := s.current().Model
 	standard := cmp.Or(configured, backend.DefaultModel)
 	all := []protocol.Model{}
 	known := false
@@ -110,7 +114,7 @@ func collaborationModes(context.Context, *protocol.CollaborationModeListParams) 
 // stages and defaults, that switch something in this server or stand for what is
 // always part of it.
 func (s *server) features(_ context.Context, p *protocol.ExperimentalFeatureListParams) (protocol.ExperimentalFeatureListResponse, error) {
-	flags := s.settings.Current().Features
+	flags := s.current().Features
 	switched := func(name string, stage protocol.FeatureStage, standard bool) protocol.ExperimentalFeature {
 		f := protocol.ExperimentalFeature{Name: name, Stage: stage, Enabled: standard, DefaultEnabled: standard}
 		if on, set := flags[name]; set {
@@ -140,7 +144,7 @@ func (s *server) features(_ context.Context, p *protocol.ExperimentalFeatureList
 // yet, so none has anything to offer.
 func (s *server) mcpServers(_ context.Context, p *protocol.ListMCPServerStatusParams) (protocol.ListMCPServerStatusResponse, error) {
 	all := []protocol.MCPServerStatus{}
-	for _, m := range s.settings.Current().MCPServers() {
+	for _, m := range s.current().MCPServers() {
 		status := protocol.MCPServerStatus{
 			Name: m.Name, Resources: []struct{}{}, ResourceTemplates: []struct{}{},
 			AuthStatus: protocol.MCPAuthUnsupported, RuntimeStatus: protocol.MCPNotStarted,

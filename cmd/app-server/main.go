@@ -16,6 +16,8 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"go.uber.org/zap"
@@ -35,6 +37,8 @@ type process struct {
 	Environ []string
 	// Cwd is the working directory, absolute.
 	Cwd string
+	// System is the folder of the settings that hold for all users; empty for none.
+	System string
 	// Transport carries requests to the backend; nil means the network.
 	Transport http.RoundTripper
 	// Listen opens the port of a browser login; nil means net.Listen.
@@ -68,7 +72,7 @@ func main() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(run(context.Background(), process{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, Environ: os.Environ(), Cwd: cwd, Signals: signals,
+		Getenv: os.Getenv, Environ: os.Environ(), Cwd: cwd, System: systemFolder(os.Getenv), Signals: signals,
 	}))
 }
 
@@ -115,4 +119,15 @@ func run(ctx context.Context, p process) int {
 			cancel()
 		}
 	}
+}
+
+// systemFolder is the reference's folder of settings that hold for all users.
+func systemFolder(getenv func(string) string) string {
+	if runtime.GOOS != "windows" {
+		return "/etc/codex"
+	}
+	if data := getenv("ProgramData"); data != "" {
+		return filepath.Join(data, "OpenAI", "Codex")
+	}
+	return ""
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 
-	"app-server/internal/config"
 	"app-server/protocol"
 	"app-server/rpc"
 	"app-server/session"
@@ -83,7 +82,7 @@ func (s *server) startThread(_ context.Context, p *protocol.ThreadStartParams) (
 		if err != nil {
 			return r, nil, err
 		}
-		return r, s.warned(ctx, cfg, then), nil
+		return r, s.warned(ctx, r.Thread.ID, then), nil
 	}, nil
 }
 
@@ -106,23 +105,23 @@ func (s *server) listThreads(ctx context.Context, p *protocol.ThreadListParams) 
 // have written them, or the user in an editor. What has become wrong with them is
 // told after the thread.
 func beginThread[P any](ctx context.Context, s *server, p *P, begin func(context.Context, *P) (protocol.ThreadStartResponse, func(), error)) (protocol.ThreadStartResponse, func(), error) {
-	cfg := s.settings.Current()
-	s.threads.SetConfig(cfg)
+	s.threads.SetConfig(s.settings.Current())
 	response, then, err := begin(ctx, p)
 	if err != nil {
 		return response, nil, err
 	}
-	return response, s.warned(ctx, cfg, then), nil
+	return response, s.warned(ctx, response.Thread.ID, then), nil
 }
 
-// warned tells what is wrong with the settings after all else that follows a
-// response.
-func (s *server) warned(ctx context.Context, cfg *config.Config, then func()) func() {
+// warned tells what is wrong with the settings of a thread that begins, after all
+// else that follows a response.
+func (s *server) warned(ctx context.Context, thread string, then func()) func() {
+	problems := s.threads.Problems(thread)
 	return func() {
 		if then != nil {
 			then()
 		}
-		s.parent.warn(ctx, cfg.Problems)
+		s.parent.warn(ctx, problems)
 	}
 }
 

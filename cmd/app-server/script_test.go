@@ -155,7 +155,7 @@ func startInProcess(l fake.Launch, transport http.RoundTripper) (*fake.Process, 
 	go func() { // ends with the program
 		code := run(ctx, process{
 			Args: append([]string{"--log-level", "debug"}, l.Args...), Stdin: stdinReader, Stdout: stdoutWriter,
-			Stderr: stderr, Getenv: func(name string) string { return env[name] }, Environ: l.Env, Cwd: l.Dir,
+			Stderr: stderr, Getenv: func(name string) string { return env[name] }, Environ: l.Env, Cwd: l.Dir, System: filepath.Join(env["HOME"], "system"),
 			Transport: transport, Listen: l.Listen, Signals: signals,
 		})
 		// What the kernel does to the pipes of a process that has ended.

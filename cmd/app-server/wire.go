@@ -46,16 +46,16 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings := config.NewStore(config.Options{Home: home, Overrides: opts.overrides, Cwd: p.Cwd, Getenv: p.Getenv})
+	settings := config.NewStore(config.Options{Home: home, System: p.System, Overrides: opts.overrides, Cwd: p.Cwd, Getenv: p.Getenv})
 	cfg := settings.Current()
 	for _, problem := range cfg.Problems {
 		log.Warn("configuration problem", zap.String("key", problem.Key), zap.String("summary", problem.Summary), zap.String("details", problem.Details))
 	}
 
-	s := &server{log: log, cfg: cfg, settings: settings, parent: &parent{cfg: cfg}, cwd: p.Cwd, getenv: p.Getenv}
+	s := &server{log: log, cfg: cfg, settings: settings, parent: &parent{cfg: cfg.In(p.Cwd)}, cwd: p.Cwd, getenv: p.Getenv}
 	s.skills = skills.NewLister(skills.Options{
 		Home: home, UserHome: config.UserHome(p.Getenv), Cwd: p.Cwd,
-		Settings: func(string) skills.Settings { return skillSettings(settings.Current()) },
+		Settings: func(cwd string) skills.Settings { return skillSettings(settings.Current().In(cwd)) },
 	})
 	transport := p.Transport
 	if transport == nil {

@@ -144,7 +144,7 @@ func pruned(n *node) *node {
 func (c *Config) check(edits []edit) error {
 	for _, e := range edits {
 		key := joinKey(e.path...)
-		if n := c.layers.file.get(e.path[0]); n != nil {
+		if n := c.layers.user.get(e.path[0]); n != nil {
 			for _, k := range shownKeys() {
 				if k.name == e.path[0] && !k.fits(n) {
 					return refusal(protocol.WriteValidationError, "The setting %s cannot be used: this is %s", k.name, n.kind)
@@ -184,16 +184,16 @@ func (n *node) find(path []string) *node {
 
 // overridden tells what keeps an edit from taking effect: nil for nothing.
 func (c *Config) overridden(edits []edit) *protocol.OverriddenMetadata {
-	_, flags := c.describeLayers()
-	if flags == nil {
+	flags, ok := c.flagsLayer()
+	if !ok {
 		return nil
 	}
-	merged := overlay(c.layers.file, c.layers.over)
+	merged := c.merged()
 	for _, e := range edits {
 		if c.layers.over.find(e.path) == nil {
 			continue
 		}
-		if is := merged.find(e.path); !same(is, c.layers.file.find(e.path)) {
+		if is := merged.find(e.path); !same(is, c.layers.user.find(e.path)) {
 			return &protocol.OverriddenMetadata{
 				Message:         fmt.Sprintf("The server was started with another value for %s (-c)", joinKey(e.path...)),
 				OverridingLayer: flags.ConfigLayerMetadata, EffectiveValue: jsonOf(is),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"app-server/internal/project"
 	"app-server/protocol"
 )
 
@@ -33,6 +34,8 @@ const defaultChatGPTBaseURL = "https://chatgpt.com/backend-api"
 type Options struct {
 	// Home is the absolute path of $CODEX_HOME.
 	Home string
+	// System is the folder of the settings that hold for all users; empty for none.
+	System string
 	// Overrides are -c arguments, "key=value": a dotted key, and a TOML value
 	// or a plain text.
 	Overrides []string
@@ -56,6 +59,9 @@ type Config struct {
 	ModelProvider string
 	Providers     map[string]Provider
 	Profile       string
+	// Trust is what the user said about the project that the settings were read
+	// for with [Config.In]; empty for nothing.
+	Trust TrustLevel
 
 	ApprovalPolicy        Restricted[protocol.ApprovalPolicy]
 	SandboxMode           Restricted[protocol.SandboxMode]
@@ -99,31 +105,25 @@ type Config struct {
 	layers layers
 }
 
-// layers is what a Config was made from, kept for [Config.With].
-type layers struct {
-	options Options
-	file    *node
-	source  *source
-	// over holds all overrides, weakest first.
-	over *node
-	// found are the problems of reading the layers themselves.
-	found []Problem
-}
-
-// Load reads the settings. It never fails: what could not be read is in
-// Problems, and in the Err of the settings that restrict.
+// Load reads the settings of the system and the user. It never fails: what could
+// not be read is in Problems, and in the Err of the settings that restrict.
 func Load(o Options) *Config {
-	l := layers{options: o, source: &source{name: filepath.Join(o.Home, fileName), dir: o.Home, broken: -1}}
-	l.file, l.found = readFile(l.source)
-	over, problems := parseFlags(o.Overrides, o.Cwd)
-	l.over = over
+	system, problems := readFile(o.System)
+	l := layers{options: o, system: system, found: problems}
+	l.user, problems = readFile(o.Home)
+	l.found = append(l.found, problems...)
+	l.over, problems = parseFlags(o.Overrides, o.Cwd)
 	l.found = append(l.found, problems...)
 	return decode(l)
 }
 
-// readFile reads the settings file. One that is not there is an empty one; one
-// that cannot be read hides all restrictions.
-func readFile(src *source) (*node, []Problem) {
+// readFile reads the settings file of a folder. One that is not there is an empty
+// one, as is that of no folder; one that cannot be read hides all restrictions.
+func readFile(dir string) (*node, []Problem) {
+	if dir == "" {
+		return newTable(&source{broken: -1}), nil
+	}
+	src := &source{name: filepath.Join(dir, fileName), dir: dir, broken: -1}
 	data, err := readBounded(src.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return newTable(src), nil
@@ -133,7 +133,7 @@ func readFile(src *source) (*node, []Problem) {
 		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 			what = pe.Err.Error()
 		}
-		p := src.problem(span{}, "", "The file config.toml could not be read.", what)
+		p := src.problem(span{}, "", "A file config.toml could not be read.", what)
 		src.broken, src.reason = 0, &p
 		return newTable(src), []Problem{p}
 	}
@@ -216,13 +216,17 @@ func (c Config) GoString() string { return c.String() }
 
 // decode makes a Config of its layers.
 func decode(l layers) *Config {
+	files := l.files()
 	r := &reader{
-		base: overlay(l.file, l.over), over: l.over, file: l.source,
+		base: overlay(stack(files), l.over), over: l.over, files: sources(files),
 		userHome: UserHome(l.options.Getenv),
 		problems: append([]Problem(nil), l.found...),
 	}
 	c := &Config{Home: l.options.Home, layers: l}
 	c.Profile = r.selectProfile()
+	if l.cwd != "" {
+		c.Trust = r.trust(l.cwd, project.Folders(l.cwd)[0])
+	}
 
 	c.ForcedWorkspaces = r.workspaces()
 	c.ForcedLoginMethod = r.loginMethod()

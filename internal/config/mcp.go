@@ -21,7 +21,7 @@ type MCPServer struct {
 // MCPServers lists the configured MCP servers by name, those that cannot be run
 // included.
 func (c *Config) MCPServers() []MCPServer {
-	t := overlay(c.layers.file, c.layers.over).get("mcp_servers")
+	t := c.merged().get("mcp_servers")
 	if t == nil || t.kind != kindTable {
 		return nil
 	}

@@ -10,11 +10,11 @@ import (
 
 // reader takes typed values out of the layers and gathers what is wrong.
 type reader struct {
-	// base is the file with all overrides laid on it; over holds the overrides
+	// base is the files with all overrides laid on them; over holds the overrides
 	// alone, which win over the profile; prof is the selected profile.
 	base, over, prof *node
 	profile          string
-	file             *source
+	files            []*source
 	userHome         string
 	problems         []Problem
 }

@@ -48,12 +48,6 @@ func sure(n *node) bool {
 	return !n.unsure && (n.src.broken < 0 || n.at.from < n.src.broken)
 }
 
-// gone reports whether what table lacks is absent beyond doubt. A nil table is
-// one that was not found.
-func (r *reader) gone(table *node) bool {
-	return r.file.broken < 0 || table != nil && table.closed
-}
-
 // restricted finds a restriction. Exactly one of node and error is set, or
 // neither where the setting is absent beyond doubt.
 func (r *reader) restricted(name string, in scope) (*node, string, error) {
@@ -68,14 +62,14 @@ func (r *reader) restricted(name string, in scope) (*node, string, error) {
 			return r.certain(n, name, joinKey("profiles", r.profile, name))
 		}
 		if r.prof != nil && !r.gone(r.prof) {
-			return nil, name, hidden(name, r.file)
+			return nil, name, hidden(name, r.broken())
 		}
 	}
 	if n := r.base.get(name); n != nil {
 		return r.certain(n, name, name)
 	}
 	if !r.gone(r.base) {
-		return nil, name, hidden(name, r.file)
+		return nil, name, hidden(name, r.broken())
 	}
 	return nil, name, nil
 }
@@ -103,8 +97,8 @@ const (
 func (r *reader) profileDoubt(name string) error {
 	n := r.base.get(keyProfile)
 	if n == nil {
-		if !r.gone(r.base) && (r.file.data == nil || mentionsProfile(r.file.data[r.file.broken:])) {
-			return hidden(name, r.file)
+		if src := r.broken(); !r.gone(r.base) && (src.data == nil || mentionsProfile(src.data[src.broken:])) {
+			return hidden(name, r.broken())
 		}
 		return nil
 	}
@@ -116,8 +110,8 @@ func (r *reader) profileDoubt(name string) error {
 		return unreadable(name, r.describe(n, keyProfile, "a text"))
 	}
 	if r.prof == nil {
-		if r.file.broken >= 0 {
-			return hidden(name, r.file)
+		if r.broken() != nil {
+			return hidden(name, r.broken())
 		}
 		return unreadable(name, r.describe(n, keyProfile, noSuchProfile))
 	}

@@ -149,8 +149,8 @@ func FuzzLoad(f *testing.F) {
 		load(t, before, after)
 		load := func(_ *testing.T, file string) *Config {
 			src := &source{name: fileName, broken: -1, data: []byte(file)}
-			l := layers{source: src, over: newTable(src)}
-			l.file, l.found = parseFile(src)
+			l := layers{system: newTable(&source{broken: -1}), over: newTable(src)}
+			l.user, l.found = parseFile(src)
 			return decode(l)
 		}
 

@@ -36,9 +36,9 @@ type tableReader struct {
 func (r *reader) restrictedTable(name string) (*tableReader, error) {
 	t := r.base.get(name)
 	if t == nil {
-		if !r.gone(r.base) || r.file.broken >= 0 {
+		if src := r.broken(); src != nil {
 			// The table may stand anywhere.
-			return nil, hidden(name, r.file)
+			return nil, hidden(name, src)
 		}
 		return nil, nil
 	}
@@ -63,7 +63,7 @@ func (t *tableReader) part(name string) (*node, string) {
 	n := t.table.get(name)
 	switch {
 	case n == nil && !t.r.gone(t.table):
-		t.errs = append(t.errs, hidden(full, t.r.file))
+		t.errs = append(t.errs, hidden(full, t.r.broken()))
 	case n != nil && !sure(n):
 		_, _, err := t.r.certain(n, full, full)
 		t.errs = append(t.errs, err)

@@ -74,7 +74,7 @@ func (s *Store) WriteSkill(_ context.Context, p *protocol.SkillsConfigWriteParam
 		return protocol.SkillsConfigWriteResponse{}, protocol.Errorf(protocol.CodeInvalidParams, protocol.ReasonInvalidParams, "skills/config/write wants either a path or a name")
 	}
 	_, err := s.change(nil, func(now *Config) []edit {
-		have, want := now.layers.file.get("skills").get("config"), now.skillRules(rule, p.Enabled)
+		have, want := now.layers.user.get("skills").get("config"), now.skillRules(rule, p.Enabled)
 		if same(have, want) {
 			return nil
 		}
@@ -89,7 +89,7 @@ func (c *Config) skillRules(rule SkillRule, on bool) *node {
 	r := reader{userHome: UserHome(c.layers.options.Getenv)}
 	src := &source{name: nameEdit, broken: -1}
 	list := &node{kind: kindList, src: src}
-	if old := c.layers.file.get("skills").get("config"); old != nil {
+	if old := c.layers.user.get("skills").get("config"); old != nil {
 		list.items = slices.Clone(old.items)
 	}
 	list.items = slices.DeleteFunc(list.items, func(item *node) bool {

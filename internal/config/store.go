@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"app-server/internal/atomicfile"
@@ -30,11 +31,22 @@ func (s *Store) Current() *Config { return Load(s.options) }
 
 // Read handles config/read.
 func (s *Store) Read(_ context.Context, p *protocol.ConfigReadParams) (protocol.ConfigReadResponse, error) {
-	r := s.Current().Describe()
+	cfg := s.Current()
+	if p.Cwd != nil {
+		cfg = cfg.In(absolute(*p.Cwd, s.options.Cwd))
+	}
+	r := cfg.Describe()
 	if !p.IncludeLayers {
 		r.Layers = nil
 	}
 	return r, nil
+}
+
+func absolute(path, base string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(base, path)
 }
 
 // Requirements handles configRequirements/read: there is no source of any.
@@ -78,17 +90,17 @@ func (s *Store) change(version *string, make func(*Config) []edit) (none protoco
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	now := s.Current()
-	src := now.layers.source
-	if version != nil && *version != versionOf(now.layers.file) {
+	src := now.layers.user.src
+	if version != nil && *version != versionOf(now.layers.user) {
 		return none, refusal(protocol.WriteVersionConflict, "The file has changed since it was read; read it again")
 	}
 	for _, p := range now.layers.found {
-		if p.Path != "" {
+		if p.Path == file {
 			return none, refusal(protocol.WriteValidationError, "The file cannot be edited before this is mended: %s", p.Details)
 		}
 	}
 	edits := make(now)
-	text, _, err := editText(src.data, now.layers.file, edits)
+	text, _, err := editText(src.data, now.layers.user, edits)
 	if err != nil {
 		return none, err
 	}
@@ -101,20 +113,19 @@ func (s *Store) change(version *string, make func(*Config) []edit) (none protoco
 			return none, err
 		}
 	}
-	r := protocol.ConfigWriteResponse{Status: protocol.WriteOK, Version: versionOf(after.layers.file), FilePath: file}
+	r := protocol.ConfigWriteResponse{Status: protocol.WriteOK, Version: versionOf(after.layers.user), FilePath: file}
 	if r.OverriddenMetadata = after.overridden(edits); r.OverriddenMetadata != nil {
 		r.Status = protocol.WriteOKOverridden
 	}
 	return r, nil
 }
 
-// withFile is c with another text of the settings file.
+// withFile is c with another text of the user's settings file.
 func (c *Config) withFile(text []byte) *Config {
-	l := c.layers
-	l.source = &source{name: c.layers.source.name, dir: c.layers.source.dir, broken: -1, data: text}
-	_, l.found = parseFlags(l.options.Overrides, l.options.Cwd)
-	file, problems := parseFile(l.source)
-	l.file, l.found = file, append(problems, l.found...)
+	l, was := c.layers, c.layers.user.src
+	problems := []Problem{}
+	l.user, problems = parseFile(&source{name: was.name, dir: was.dir, broken: -1, data: text})
+	l.found = append(slices.DeleteFunc(slices.Clone(l.found), func(p Problem) bool { return p.Path == was.name }), problems...)
 	return decode(l)
 }
 

@@ -55,39 +55,40 @@ func (k shownKey) fits(n *node) bool { return slices.Contains(k.kinds, n.kind) }
 // parent runs as the user who can read the file, and what it reads it writes
 // back: a mask would end up in the file in the place of the credential.
 func (c *Config) Describe() protocol.ConfigReadResponse {
-	merged := overlay(c.layers.file, c.layers.over)
-	user, flags := c.describeLayers()
+	merged := c.merged()
 	r := protocol.ConfigReadResponse{
 		Config: c.effective(merged), Origins: map[string]protocol.ConfigLayerMetadata{},
 	}
-	if flags != nil {
-		r.Layers = append(r.Layers, *flags)
+	from := map[*source]protocol.ConfigLayerMetadata{}
+	add := func(n *node, l protocol.ConfigLayer) {
+		r.Layers = append(r.Layers, l)
+		from[n.src] = l.ConfigLayerMetadata
 	}
-	r.Layers = append(r.Layers, user)
-	eachLeaf(merged, "", func(key string, n *node) {
-		if n.src.isFile() {
-			r.Origins[key] = user.ConfigLayerMetadata
-		} else if flags != nil {
-			r.Origins[key] = flags.ConfigLayerMetadata
-		}
-	})
+	if flags, ok := c.flagsLayer(); ok {
+		add(c.layers.over, flags)
+	}
+	for _, p := range slices.Backward(c.layers.projects) {
+		l := describeLayer(protocol.ConfigLayerSource{Type: protocol.LayerProject, DotCodexFolder: p.tree.src.dir}, p.tree)
+		l.DisabledReason = p.disabled
+		add(p.tree, l)
+	}
+	add(c.layers.user, describeLayer(protocol.ConfigLayerSource{Type: protocol.LayerUser, File: c.layers.user.src.name}, c.layers.user))
+	if system := c.layers.system; system.src.name != "" {
+		add(system, describeLayer(protocol.ConfigLayerSource{Type: protocol.LayerSystem, File: system.src.name}, system))
+	}
+	eachLeaf(merged, "", func(key string, n *node) { r.Origins[key] = from[n.src] })
 	return r
 }
 
-// describeLayers tells the layers. There is none of flags where no flag was
-// given.
-func (c *Config) describeLayers() (user protocol.ConfigLayer, flags *protocol.ConfigLayer) {
-	layer := func(t protocol.ConfigLayerType, file string, n *node) protocol.ConfigLayer {
-		return protocol.ConfigLayer{ConfigLayerMetadata: protocol.ConfigLayerMetadata{
-			Name: protocol.ConfigLayerSource{Type: t, File: file}, Version: versionOf(n),
-		}, Config: jsonOf(n)}
-	}
-	user = layer(protocol.LayerUser, c.layers.source.name, c.layers.file)
-	if len(c.layers.over.names) > 0 {
-		l := layer(protocol.LayerSessionFlags, "", c.layers.over)
-		flags = &l
-	}
-	return user, flags
+// describeLayer tells one layer.
+func describeLayer(name protocol.ConfigLayerSource, n *node) protocol.ConfigLayer {
+	return protocol.ConfigLayer{ConfigLayerMetadata: protocol.ConfigLayerMetadata{Name: name, Version: versionOf(n)}, Config: jsonOf(n)}
+}
+
+// flagsLayer tells the overrides of the command line, if there are any.
+func (c *Config) flagsLayer() (protocol.ConfigLayer, bool) {
+	over := c.layers.over
+	return describeLayer(protocol.ConfigLayerSource{Type: protocol.LayerSessionFlags}, over), len(over.names) > 0
 }
 
 // eachLeaf calls f for every value that is no table and no list, by the key that
@@ -176,9 +177,9 @@ func usable(n *node, key string, unusable map[string]bool) *node {
 // complete fills in the members that parents expect to find in some tables.
 func (c *Config) complete(name string, n *node) *node {
 	table := func(members map[string]*node) *node {
-		return &node{kind: kindTable, members: members, names: slices.Sorted(maps.Keys(members)), src: c.layers.source}
+		return &node{kind: kindTable, members: members, names: slices.Sorted(maps.Keys(members)), src: c.layers.user.src}
 	}
-	off := &node{kind: kindBool, src: c.layers.source}
+	off := &node{kind: kindBool, src: c.layers.user.src}
 	switch name {
 	case "features", "mcp_servers", "model_providers", "profiles":
 		if n == nil {

@@ -21,7 +21,7 @@ type Story struct {
 	// Unchecked names checks that are left out: turns, answers, items.
 	Unchecked map[string]bool
 
-	files    map[string]string // by path, home/... or project/...
+	files    map[string]string // by path, home/..., project/... or system/...
 	env      []string
 	args     []string
 	replies  string
@@ -87,7 +87,7 @@ func ReadStory(path string) (*Story, error) {
 			provider = text
 		case f.Name == "config.toml" || f.Name == "auth.json":
 			s.files["home/"+f.Name] = text
-		case strings.HasPrefix(f.Name, "home/") || strings.HasPrefix(f.Name, "project/"):
+		case strings.HasPrefix(f.Name, "home/") || strings.HasPrefix(f.Name, "project/") || strings.HasPrefix(f.Name, "system/"):
 			s.files[f.Name] = text
 		case f.Name == "env":
 			s.env = nonEmptyLines(text)
