@@ -1,6 +1,9 @@
 package protocol
 
-import "github.com/go-json-experiment/json/jsontext"
+import (
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 // ConfigReadParams are those of config/read. Cwd is the folder whose project's
 // settings are wanted as well.
@@ -163,10 +166,29 @@ const (
 )
 
 // ConfigRequirementsReadResponse answers configRequirements/read. Requirements
-// are rules of an administrator; this server has no source of any, so they are
-// null.
+// are null where there are none.
 type ConfigRequirementsReadResponse struct {
-	Requirements *struct{} `json:"requirements"`
+	Requirements *ConfigRequirements `json:"requirements"`
+}
+
+// ConfigRequirements are an administrator's bounds on the settings. What is null
+// is not bound. Hooks and Network are always null: this server runs no thread
+// under such requirements.
+type ConfigRequirements struct {
+	AllowedApprovalPolicies   []ApprovalPolicy    `json:"allowedApprovalPolicies"`
+	AllowedApprovalsReviewers []ApprovalsReviewer `json:"allowedApprovalsReviewers"`
+	AllowedSandboxModes       []SandboxMode       `json:"allowedSandboxModes"`
+	AllowedWebSearchModes     []string            `json:"allowedWebSearchModes"`
+	FeatureRequirements       map[string]bool     `json:"featureRequirements"`
+	Hooks                     *struct{}           `json:"hooks"`
+	EnforceResidency          *string             `json:"enforceResidency"`
+	Network                   *struct{}           `json:"network"`
+}
+
+// MarshalJSONTo writes null for what is not bound.
+func (r ConfigRequirements) MarshalJSONTo(e *jsontext.Encoder) error {
+	type plain ConfigRequirements
+	return json.MarshalEncode(e, plain(r), json.FormatNilSliceAsNull(true), json.FormatNilMapAsNull(true))
 }
 
 // ConfigWarningNotification is configWarning: a setting could not be read.

@@ -46,6 +46,7 @@ const (
 	ReasonUnauthorized      = "unauthorized"
 	ReasonBackend           = "backendFailed"
 	ReasonRestrictionBroken = "restrictionUnreadable"
+	ReasonNotAllowed        = "notAllowed"
 	ReasonStorage           = "storageFailed"
 	ReasonLogin             = "loginFailed"
 	ReasonNoDiff            = "noDiff"

@@ -172,6 +172,14 @@ type GranularApproval struct {
 	MCPElicitations    bool `json:"mcp_elicitations" required:"true"`
 }
 
+// Equal reports whether two policies are the same.
+func (p ApprovalPolicy) Equal(q ApprovalPolicy) bool {
+	if p.Granular == nil || q.Granular == nil {
+		return p.Mode == q.Mode && p.Granular == q.Granular
+	}
+	return *p.Granular == *q.Granular
+}
+
 // MarshalJSONTo writes a text or the granular object.
 func (p ApprovalPolicy) MarshalJSONTo(e *jsontext.Encoder) error {
 	if p.Granular != nil {

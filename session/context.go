@@ -139,3 +139,10 @@ func abortedNote() jsontext.Value { return messageItem(roleUser, textPart(prompt
 func (m *Manager) warn(threadID, message string) {
 	m.notify(m.base, protocol.MethodWarning, &protocol.WarningNotification{ThreadID: &threadID, Message: message})
 }
+
+// warnAll does so with lists of messages.
+func (m *Manager) warnAll(threadID string, lists ...[]string) {
+	for _, message := range slices.Concat(lists...) {
+		m.warn(threadID, message)
+	}
+}

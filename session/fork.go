@@ -70,9 +70,7 @@ func (m *Manager) ForkThread(ctx context.Context, p *protocol.ThreadForkParams) 
 			m.usageNote(r.Thread.ID, r.Thread.Turns, tokens)
 		}
 		m.notify(m.base, protocol.MethodThreadStarted, &protocol.ThreadStartedNotification{Thread: r.Thread})
-		for _, w := range found.Warnings {
-			m.warn(r.Thread.ID, w)
-		}
+		m.warnAll(r.Thread.ID, found.Warnings, s.overruled)
 	}, nil
 }
 

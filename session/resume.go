@@ -108,20 +108,18 @@ func (m *Manager) resumeStored(ctx context.Context, w *rollout.Writer, log *roll
 		return r, nil, err
 	}
 	taken = true
-	return r, func() { m.tellResumed(&r.Thread, log, found, !p.ExcludeTurns) }, nil
+	return r, func() { m.tellResumed(&r.Thread, log, !p.ExcludeTurns, found.Warnings, s.overruled) }, nil
 }
 
 // tellResumed follows the response of a thread that was loaded.
-func (m *Manager) tellResumed(v *protocol.Thread, log *rollout.Log, found prompt.Docs, usage bool) {
+func (m *Manager) tellResumed(v *protocol.Thread, log *rollout.Log, usage bool, warnings ...[]string) {
 	if log != nil && log.Torn > 0 {
 		m.warn(v.ID, fmt.Sprintf("The last line of %s was not whole and was cut off. All before it is kept.", *v.Path))
 	}
 	if log != nil && log.Unreadable > 0 {
 		m.warn(v.ID, fmt.Sprintf("%d lines of %s cannot be read and were passed over.", log.Unreadable, *v.Path))
 	}
-	for _, w := range found.Warnings {
-		m.warn(v.ID, w)
-	}
+	m.warnAll(v.ID, warnings...)
 	m.notify(m.base, protocol.MethodThreadStatusChanged, &protocol.ThreadStatusChangedNotification{ThreadID: v.ID, Status: v.Status})
 	if log != nil && usage {
 		m.usageNote(v.ID, v.Turns, log.Usage)
@@ -184,6 +182,6 @@ func (m *Manager) resumeHistory(ctx context.Context, p *protocol.ThreadResumePar
 	}
 	return r, func() {
 		t.keep(records...)
-		m.tellResumed(&r.Thread, nil, found, false)
+		m.tellResumed(&r.Thread, nil, false, found.Warnings, s.overruled)
 	}, nil
 }

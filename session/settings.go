@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"path/filepath"
 
 	"app-server/internal/backend"
@@ -31,6 +32,9 @@ type settings struct {
 	// developer are the thread's developer instructions; modeDeveloper those of
 	// its collaboration mode.
 	developer, modeDeveloper string
+	// overruled tells what was wanted when the thread began, and an administrator
+	// does not allow.
+	overruled []string
 }
 
 // defaultModel is used where neither the parent nor the configuration names a
@@ -43,6 +47,16 @@ const defaultModel = backend.DefaultModel
 // enforced. Those of a thread that goes on stand between the configuration's and the
 // parent's; last is nil for a new one.
 func newSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string, last *lastSettings) (settings, error) {
+	if err := cfg.Requirements.Err; err != nil {
+		return settings{}, broken(err)
+	}
+	s, err := wantedSettings(cfg, p, cwd, last)
+	s.bind(&cfg.Requirements)
+	return s, err
+}
+
+// wantedSettings are those of a thread before an administrator's bounds.
+func wantedSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string, last *lastSettings) (settings, error) {
 	s := settings{
 		model: cfg.Model, provider: cfg.ModelProvider, cwd: cwd,
 		effort: cfg.ModelReasoningEffort, summary: cfg.ModelReasoningSummary, verbosity: cfg.ModelVerbosity,
@@ -130,6 +144,43 @@ func sandboxOf(mode protocol.SandboxMode, cfg *config.Config) (protocol.SandboxP
 		}, nil
 	}
 	return protocol.SandboxPolicy{Type: protocol.PolicyReadOnly}, nil
+}
+
+// bind brings what a thread begins with within an administrator's bounds. The
+// stronger choice is to go on under the bounds, as the reference does: the files of
+// the user may be older than they are.
+func (s *settings) bind(r *config.Requirements) {
+	overrule := func(name, instead string) {
+		s.overruled = append(s.overruled, fmt.Sprintf("The administrator does not allow the value of %s; it is %s instead.", name, instead))
+	}
+	if !r.AllowsApproval(s.approval) {
+		s.approval = r.AllowedApprovalPolicies[0]
+		overrule("approval_policy", string(s.approval.Mode))
+	}
+	if !r.AllowsSandbox(s.sandbox) {
+		s.sandbox = protocol.SandboxPolicy{Type: protocol.PolicyReadOnly}
+		overrule("sandbox_mode", string(protocol.SandboxReadOnly))
+	}
+	if !r.AllowsReviewer(s.reviewer) {
+		s.reviewer = r.AllowedApprovalsReviewers[0]
+		overrule("approvals_reviewer", string(s.reviewer))
+	}
+}
+
+// check refuses settings beyond an administrator's bounds.
+func (s *settings) check(r *config.Requirements) error {
+	refuse := func(name string) error {
+		return protocol.Invalid(protocol.ReasonNotAllowed, "The administrator does not allow this value of %s", name)
+	}
+	switch {
+	case !r.AllowsApproval(s.approval):
+		return refuse("approvalPolicy")
+	case !r.AllowsSandbox(s.sandbox):
+		return refuse("sandboxPolicy")
+	case !r.AllowsReviewer(s.reviewer):
+		return refuse("approvalsReviewer")
+	}
+	return nil
 }
 
 // with is s under the overrides of a turn, which hold from then on.

@@ -58,9 +58,7 @@ func (m *Manager) StartThread(ctx context.Context, set *config.Config, p *protoc
 	}
 	return response, func() {
 		m.notify(m.base, protocol.MethodThreadStarted, &protocol.ThreadStartedNotification{Thread: response.Thread})
-		for _, w := range found.Warnings {
-			m.warn(t.id, w)
-		}
+		m.warnAll(t.id, found.Warnings, s.overruled)
 	}, nil
 }
 

@@ -56,6 +56,9 @@ func (t *thread) startTurn(id string, p *protocol.TurnStartParams, chars int) (*
 	}
 	t.subscribe() // also where the input only joins a turn
 	s, err := t.settings.with(p, t.m.cwd)
+	if err == nil {
+		err = s.check(&t.cfg.Requirements)
+	}
 	if err != nil {
 		return nil, "", err
 	}

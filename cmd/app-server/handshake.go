@@ -109,6 +109,9 @@ func (p *parent) initialize(ctx context.Context, params *protocol.InitializePara
 	}
 	agent := userAgent(name, params.ClientInfo.Version)
 	h.identity = backend.Identity{Originator: name, UserAgent: agent}
+	if where := p.cfg.Requirements.EnforceResidency; where != nil {
+		h.identity.Residency = *where
+	}
 	p.session.Store(h)
 	return protocol.InitializeResponse{
 		UserAgent: agent, CodexHome: p.cfg.Home, PlatformFamily: platformFamily(), PlatformOS: platformOS(),

@@ -71,6 +71,7 @@ func (c *Client) newCall(r *Request) (*call, *Error) {
 // goes over originator and user-agent, and under what the protocol needs.
 func (c *Client) headers(r *Request, secrets *redactor) http.Header {
 	h := c.identityHeaders()
+	residency := h.Get(residencyHeader)
 	for name, value := range r.Provider.Headers {
 		secrets.add(value)
 		setHeader(h, name, value)
@@ -80,6 +81,9 @@ func (c *Client) headers(r *Request, secrets *redactor) http.Header {
 			secrets.add(value)
 			setHeader(h, name, value)
 		}
+	}
+	if residency != "" {
+		h.Set(residencyHeader, residency) // which is not for the provider's settings to change
 	}
 	if r.Provider.OpenAI {
 		setHeader(h, "Version", protocol.WireVersion)
@@ -119,6 +123,9 @@ func turnMetadata(r *Request, t *TurnState) string {
 	return string(data)
 }
 
+// residencyHeader says where a request must be served.
+const residencyHeader = "X-Openai-Internal-Codex-Residency"
+
 // identityHeaders tell who asks: the parent by its name, and this server.
 func (c *Client) identityHeaders() http.Header {
 	h := make(http.Header, 16)
@@ -126,6 +133,9 @@ func (c *Client) identityHeaders() http.Header {
 		id := c.identity()
 		setHeader(h, "Originator", id.Originator)
 		setHeader(h, "User-Agent", id.UserAgent)
+		if id.Residency != "" {
+			setHeader(h, residencyHeader, id.Residency)
+		}
 	}
 	if h.Get("User-Agent") == "" {
 		h.Set("User-Agent", "app-server") // or net/http would name itself

@@ -19,6 +19,8 @@ import (
 type Identity struct {
 	// Originator is the parent's name, UserAgent the whole header.
 	Originator, UserAgent string
+	// Residency is where requests must be served, such as "us"; empty for anywhere.
+	Residency string
 }
 
 // Options are what a [Client] is made of.

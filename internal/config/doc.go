@@ -24,8 +24,8 @@
 // on after syntax errors (resync.go). override.go turns overrides into such
 // trees. reader.go takes typed values out of the layers, restrict.go those that
 // restrict, provider.go the model providers, mcp.go the MCP servers, skills.go the
-// rules about skills; layers.go stacks the files, project.go finds those of a
-// project, load.go puts all together.
+// rules about skills, requirements.go the bounds of an administrator; layers.go
+// stacks the files, project.go finds those of a project, load.go puts all together.
 //
 // store.go has the handlers of the config methods. view.go tells the settings as
 // config/read does, with value.go for their JSON and their versions. A write

@@ -10,6 +10,7 @@ type layers struct {
 	cwd string
 	// projects are weakest first, that of the project's root.
 	projects []projectLayer
+	required Requirements
 	// found are the problems of reading the layers themselves.
 	found []Problem
 }

@@ -100,6 +100,8 @@ type Config struct {
 
 	Skills Skills
 
+	Requirements Requirements
+
 	HideAgentReasoning, ShowRawAgentReasoning bool
 
 	layers layers
@@ -108,22 +110,24 @@ type Config struct {
 // Load reads the settings of the system and the user. It never fails: what could
 // not be read is in Problems, and in the Err of the settings that restrict.
 func Load(o Options) *Config {
-	system, problems := readFile(o.System)
+	system, problems := readFile(o.System, fileName)
 	l := layers{options: o, system: system, found: problems}
-	l.user, problems = readFile(o.Home)
+	l.required, problems = readRequirements(o.System)
+	l.found = append(l.found, problems...)
+	l.user, problems = readFile(o.Home, fileName)
 	l.found = append(l.found, problems...)
 	l.over, problems = parseFlags(o.Overrides, o.Cwd)
 	l.found = append(l.found, problems...)
 	return decode(l)
 }
 
-// readFile reads the settings file of a folder. One that is not there is an empty
+// readFile reads a file of settings in a folder. One that is not there is an empty
 // one, as is that of no folder; one that cannot be read hides all restrictions.
-func readFile(dir string) (*node, []Problem) {
+func readFile(dir, name string) (*node, []Problem) {
 	if dir == "" {
 		return newTable(&source{broken: -1}), nil
 	}
-	src := &source{name: filepath.Join(dir, fileName), dir: dir, broken: -1}
+	src := &source{name: filepath.Join(dir, name), dir: dir, broken: -1}
 	data, err := readBounded(src.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return newTable(src), nil
@@ -133,7 +137,7 @@ func readFile(dir string) (*node, []Problem) {
 		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 			what = pe.Err.Error()
 		}
-		p := src.problem(span{}, "", "A file config.toml could not be read.", what)
+		p := src.problem(span{}, "", "The file "+filepath.Base(src.name)+" could not be read.", what)
 		src.broken, src.reason = 0, &p
 		return newTable(src), []Problem{p}
 	}
@@ -269,6 +273,8 @@ func decode(l layers) *Config {
 	c.HideAgentReasoning = r.boolean("hide_agent_reasoning")
 	c.ShowRawAgentReasoning = r.boolean("show_raw_agent_reasoning")
 	c.Problems = r.problems
+	c.Requirements = l.required
+	l.required.bind(c)
 	return c
 }
 

@@ -54,7 +54,7 @@ func (c *Config) In(cwd string) *Config {
 		if st, err := os.Stat(folder); err != nil || !st.IsDir() || sameFolder(folder, l.options.Home) {
 			continue
 		}
-		tree, problems := readFile(folder)
+		tree, problems := readFile(folder, fileName)
 		p := projectLayer{tree: tree}
 		switch trust.trust(dir, project.Folders(cwd)[0]) {
 		case Trusted:

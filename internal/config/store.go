@@ -49,9 +49,15 @@ func absolute(path, base string) string {
 	return filepath.Join(base, path)
 }
 
-// Requirements handles configRequirements/read: there is no source of any.
-func (s *Store) Requirements(context.Context, *protocol.NoParams) (protocol.ConfigRequirementsReadResponse, error) {
-	return protocol.ConfigRequirementsReadResponse{}, nil
+// Requirements handles configRequirements/read.
+func (s *Store) Requirements(context.Context, *protocol.NoParams) (r protocol.ConfigRequirementsReadResponse, err error) {
+	switch q := s.Current().Requirements; {
+	case q.Err != nil:
+		return r, protocol.Errorf(protocol.CodeInternal, protocol.ReasonRestrictionBroken, "%v", q.Err)
+	case q.Set:
+		r.Requirements = &q.ConfigRequirements
+	}
+	return r, nil
 }
 
 // WriteValue handles config/value/write. It keeps the text of the file but for

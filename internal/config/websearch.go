@@ -20,9 +20,9 @@ type WebSearch struct {
 // webSearch reads it. A search carries words out, so what cannot be read
 // switches it off.
 func (r *reader) webSearch() WebSearch {
-	const off = "disabled"
+	const off = searchDisabled
 	mode, key := r.lookup("web_search")
-	w := WebSearch{Mode: r.choice(mode, key, off, "live", "cached", off)}
+	w := WebSearch{Mode: r.choice(mode, key, off, searchLive, searchCached, off)}
 	tools, key := r.lookup("tools")
 	n := tools.get("web_search")
 	key += ".web_search"

@@ -30,7 +30,7 @@ func Changes(before, now Settings) Update {
 	if before.Model != now.Model {
 		u.Developer = append(u.Developer, "<model_change>\nThe model of this conversation is now "+escape(now.Model)+". Earlier answers came from "+escape(before.Model)+". Keep to what was agreed, and check earlier claims before you build on them.\n</model_change>")
 	}
-	if !samePolicy(before.Sandbox, now.Sandbox) || !sameApproval(before.Approval, now.Approval) {
+	if !samePolicy(before.Sandbox, now.Sandbox) || !before.Approval.Equal(now.Approval) {
 		u.Developer = append(u.Developer, "The permissions have changed. These replace all earlier ones.\n"+Permissions(now.Sandbox, now.Approval))
 	}
 	if before.Personality != now.Personality {
@@ -49,11 +49,4 @@ func Changes(before, now Settings) Update {
 func samePolicy(a, b protocol.SandboxPolicy) bool {
 	return a.Type == b.Type && a.NetworkAccess == b.NetworkAccess && a.ExcludeSlashTmp == b.ExcludeSlashTmp &&
 		a.ExcludeTmpdirEnvVar == b.ExcludeTmpdirEnvVar && slices.Equal(a.WritableRoots, b.WritableRoots)
-}
-
-func sameApproval(a, b protocol.ApprovalPolicy) bool {
-	if a.Granular == nil || b.Granular == nil {
-		return a.Mode == b.Mode && a.Granular == b.Granular
-	}
-	return *a.Granular == *b.Granular
 }
