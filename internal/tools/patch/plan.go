@@ -69,16 +69,16 @@ type file struct {
 	path   string // as the patch names it, absolute
 	before state
 	after  state
-	from   *file // where the content was moved from
-	added  bool  // written by an Add
-	by     *Section
+	from   *file    // where the content was moved from
+	added  bool     // written by an Add
+	by     *Section // the first that wrote or removed it; nil where it was only read
 }
 
 // planner works on an overlay of the view, so that later sections see what
 // earlier ones did.
 type planner struct {
+	View
 	ctx     context.Context
-	view    View
 	cwd     string
 	files   []*file
 	byReal  map[string]*file
@@ -98,7 +98,7 @@ func (p *Patch) Plan(ctx context.Context, view View, cwd string) (*Plan, error) 
 	if !filepath.IsAbs(cwd) {
 		return nil, fmt.Errorf("patch: folder %q is not absolute", cwd)
 	}
-	w := &planner{ctx: ctx, view: view, cwd: cwd, byReal: map[string]*file{}, noted: map[summaryLine]bool{}}
+	w := &planner{View: view, ctx: ctx, cwd: cwd, byReal: map[string]*file{}, noted: map[summaryLine]bool{}}
 	for i := range p.Sections {
 		s := &p.Sections[i]
 		w.now = s
@@ -110,6 +110,7 @@ func (p *Patch) Plan(ctx context.Context, view View, cwd string) (*Plan, error) 
 			return nil, planError(s, err)
 		}
 	}
+	w.files = slices.DeleteFunc(w.files, func(f *file) bool { return f.by == nil })
 	if err := w.nested(); err != nil {
 		return nil, err
 	}
@@ -157,7 +158,7 @@ func (w *planner) section(s *Section) error {
 		if err != nil {
 			return err
 		}
-		f.after = state{exists: true, mode: f.after.mode, data: s.Content}
+		w.put(f, state{exists: true, mode: f.after.mode, data: s.Content})
 		f.added, f.from = true, nil
 		w.note('A', s.Path)
 	case Delete:
@@ -165,7 +166,8 @@ func (w *planner) section(s *Section) error {
 		if err != nil {
 			return err
 		}
-		f.after, f.from = state{}, nil
+		w.put(f, state{})
+		f.from = nil
 		w.note('D', s.Path)
 	default:
 		return w.update(s, abs)
@@ -196,7 +198,7 @@ func (w *planner) update(s *Section, abs string) error {
 	}
 	made := state{exists: true, mode: src.after.mode, data: text}
 	if s.MovePath == "" {
-		src.after = made
+		w.put(src, made)
 		w.note('M', s.Path)
 		return nil
 	}
@@ -215,14 +217,14 @@ func (w *planner) update(s *Section, abs string) error {
 	w.note('M', s.MovePath)
 	if dst == src {
 		// Moved to itself: the file must not be removed.
-		src.after = made
+		w.put(src, made)
 		return nil
 	}
 	gone, err := w.node(abs)
 	if err != nil {
 		return err
 	}
-	dst.after = made
+	w.put(dst, made)
 	switch {
 	case gone != src:
 		// A symlink is removed and what it led to is copied: no move.
@@ -233,8 +235,29 @@ func (w *planner) update(s *Section, abs string) error {
 	default:
 		dst.from, dst.added = gone, false
 	}
-	gone.after, gone.from, gone.added = state{}, nil, false
+	w.put(gone, state{})
+	gone.from, gone.added = nil, false
 	return nil
+}
+
+// put notes what a section makes of a file.
+func (w *planner) put(f *file, to state) {
+	f.after = to
+	if f.by == nil {
+		f.by = w.now
+	}
+}
+
+// errLinkGone says that a path leads through a link that the same patch removes:
+// the view would still follow it.
+var errLinkGone = errors.New("a link on the path is removed by this same patch; use it in another patch")
+
+// Lstat is the view's, but for the links that the patch has removed.
+func (w *planner) Lstat(name string) (fs.FileInfo, error) {
+	if f := w.byReal[name]; f != nil && f.before.mode&fs.ModeSymlink != 0 && !f.after.exists {
+		return nil, errLinkGone
+	}
+	return w.View.Lstat(name)
 }
 
 // abs makes a path of the patch absolute. Paths may be absolute or climb with
@@ -257,7 +280,7 @@ func (w *planner) abs(p string) (string, error) {
 
 // open returns the file that abs leads to, through a symlink too.
 func (w *planner) open(abs string) (*file, error) {
-	real, err := realFile(w.view, abs)
+	real, err := realFile(w, abs)
 	if err != nil {
 		return nil, err
 	}
@@ -278,7 +301,7 @@ func (w *planner) target(abs string) (*file, error) {
 
 // node returns the name to remove, without following a symlink in its place.
 func (w *planner) node(abs string) (*file, error) {
-	real, err := realNode(w.view, abs)
+	real, err := realNode(w, abs)
 	if err != nil {
 		return nil, err
 	}
@@ -297,14 +320,14 @@ func (w *planner) load(real, path string) (*file, error) {
 	if f := w.byReal[real]; f != nil {
 		return f, nil
 	}
-	st, err := look(w.view, real)
+	st, err := look(w, real)
 	if err != nil {
 		return nil, err
 	}
 	if w.held += len(st.data); w.held > maxHeld {
 		st.unread, st.data = true, ""
 	}
-	f := &file{real: real, path: path, before: st, after: st, by: w.now}
+	f := &file{real: real, path: path, before: st, after: st}
 	w.byReal[real] = f
 	w.files = append(w.files, f)
 	return f, nil

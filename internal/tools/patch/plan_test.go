@@ -243,9 +243,26 @@ func TestTouchedResolvesSymlinks(t *testing.T) {
 	if _, err := plan(t, in, wrap("*** Add File: loop\n+1")); err == nil {
 		t.Error("a loop of symlinks was planned")
 	}
-	// A moved symlink: what it led to is copied, the link goes.
+	// A link that the patch removes leads nowhere any more.
+	must(t, os.Symlink("../out/g", filepath.Join(in, "gone")))
+	for _, text := range []string{
+		"*** Delete File: gone\n*** Add File: gone\n+1", "*** Delete File: dir\n*** Add File: dir/x\n+1",
+		"*** Update File: file\n*** Move to: plain\n@@\n y\n*** Update File: file\n@@\n-y\n+z",
+	} {
+		if _, err := plan(t, in, wrap(text)); err == nil || !strings.Contains(err.Error(), errLinkGone.Error()) {
+			t.Errorf("%s: got %v", text, err)
+		}
+	}
+	// A moved symlink: what it led to is copied, the link goes. The copied file is
+	// only read.
 	p, err = plan(t, in, wrap("*** Update File: file\n*** Move to: plain\n@@\n-y\n+z"))
 	must(t, err)
+	if got := p.Touched(); len(got) != 2 || relative(dir, got[0]) != "in/file" || relative(dir, got[1]) != "in/plain" {
+		t.Errorf("touched %q", got)
+	}
+	if len(p.Changes) != 2 || p.Changes[0].Kind != Add || p.Changes[1].Kind != Delete {
+		t.Errorf("changes %+v", p.Changes)
+	}
 	must(t, p.Apply(t.Context()))
 	now := files(t, dir)
 	if now["in/plain"] != "z\n" || now["out/f"] != "y\n" || now["in/file@"] != "" {
