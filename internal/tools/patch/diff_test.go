@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -204,6 +205,13 @@ func TestTrackerDiffAppliesInGit(t *testing.T) {
 		tr.Record(p)
 	}
 	must(t, os.Chmod(filepath.Join(dir, "u"), 0o755))
+	must(t, os.Remove(filepath.Join(dir, "e")))
+	if runtime.GOOS != "windows" {
+		must(t, os.Remove(filepath.Join(dir, "crlf")))
+		must(t, os.Symlink("u", filepath.Join(dir, "crlf")))
+		must(t, os.Remove(filepath.Join(dir, "pure2")))
+		must(t, os.Symlink("u", filepath.Join(dir, "pure2")))
+	}
 	d := tr.Diff()
 	git(t, mirror, d, "apply", "--whitespace=nowarn", "-")
 	if x := cmp.Diff(files(t, dir), files(t, mirror)); x != "" {

@@ -13,6 +13,9 @@ import (
 // noBlob is the hash that git writes for a file that is not there.
 const noBlob = "0000000000000000000000000000000000000000"
 
+// modeLink is git's mode of a symlink.
+const modeLink = "120000"
+
 // version is a file as a git diff sees it. A version without text has its hash
 // and size only.
 type version struct {
@@ -31,7 +34,7 @@ func versionOf(s *state) version {
 	v := version{exists: true, mode: "100644", data: s.data}
 	switch {
 	case s.mode&fs.ModeSymlink != 0:
-		v.mode = "120000"
+		v.mode = modeLink
 	case s.mode&0o111 != 0:
 		v.mode = "100755"
 	}
@@ -73,6 +76,13 @@ func (p pair) write(b *strings.Builder, room int) {
 	moved := p.oldName != p.newName
 	same := p.before.blob == p.after.blob
 	if !moved && same && p.before.mode == p.after.mode {
+		return
+	}
+	if p.before.exists && p.after.exists && (p.before.mode == modeLink) != (p.after.mode == modeLink) {
+		// A file does not become a link: git has one go and the other come.
+		gone := version{blob: noBlob, text: true}
+		pair{p.oldName, p.oldName, p.before, gone}.write(b, room)
+		pair{p.newName, p.newName, gone, p.after}.write(b, room)
 		return
 	}
 	oldName, newName := quoteName("a/"+p.oldName), quoteName("b/"+p.newName)
