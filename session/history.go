@@ -135,11 +135,11 @@ type modelItem struct {
 	Arguments string `json:"arguments"`
 	Input     string `json:"input"`
 	Action    struct {
-		Type    string   `json:"type"`
-		Query   string   `json:"query"`
-		Queries []string `json:"queries"`
-		URL     string   `json:"url"`
-		Pattern string   `json:"pattern"`
+		Type    string    `json:"type"`
+		Query   *string   `json:"query"`
+		Queries *[]string `json:"queries"`
+		URL     *string   `json:"url"`
+		Pattern *string   `json:"pattern"`
 	} `json:"action"`
 	// action is the action of a local shell call as it came.
 	action jsontext.Value

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -286,33 +285,51 @@ func texts(parts [][]byte) []string {
 	return out
 }
 
-// searchAction tells what a web search did, and in one line what for.
+// searchAction tells what a web search did, and in one line what for, in the
+// reference's form: parents show the line as it is. A search that has not told
+// yet what it does is of the kind other.
 func searchAction(it *modelItem) (string, *protocol.WebSearchAction) {
 	a := it.Action
-	text := func(s string) protocol.Optional[string] {
-		if s == "" {
-			return protocol.Null[string]()
-		}
-		return protocol.Some(s)
-	}
 	switch a.Type {
-	case "":
-		return "", nil // not told yet
 	case "search":
-		query, queries := a.Query, protocol.Null[[]string]()
-		if len(a.Queries) > 0 {
-			queries = protocol.Some(a.Queries)
-			if query == "" {
-				query = a.Queries[0]
-			}
-		}
-		return query, &protocol.WebSearchAction{Type: "search", Query: text(a.Query), Queries: queries}
+		return queryLine(orZero(a.Query), orZero(a.Queries)), &protocol.WebSearchAction{Type: "search", Query: orNull(a.Query), Queries: orNull(a.Queries)}
 	case "open_page":
-		return a.URL, &protocol.WebSearchAction{Type: "openPage", URL: text(a.URL)}
+		return orZero(a.URL), &protocol.WebSearchAction{Type: "openPage", URL: orNull(a.URL)}
 	case "find_in_page":
-		return fmt.Sprintf("%q in %s", a.Pattern, a.URL), &protocol.WebSearchAction{Type: "findInPage", URL: text(a.URL), Pattern: text(a.Pattern)}
+		line := orZero(a.URL)
+		switch {
+		case a.Pattern != nil && line != "":
+			line = "'" + *a.Pattern + "' in " + line
+		case a.Pattern != nil:
+			line = "'" + *a.Pattern + "'"
+		}
+		return line, &protocol.WebSearchAction{Type: "findInPage", URL: orNull(a.URL), Pattern: orNull(a.Pattern)}
 	}
 	return "", &protocol.WebSearchAction{Type: "other"}
+}
+
+// queryLine is what was searched for: the one query, or the first of several.
+func queryLine(query string, queries []string) string {
+	switch {
+	case query != "" || len(queries) == 0:
+		return query
+	case len(queries) > 1 && queries[0] != "":
+		return queries[0] + " ..."
+	}
+	return queries[0]
+}
+
+// orZero is the value of a member that may not be there.
+func orZero[T any](v *T) (out T) {
+	if v != nil {
+		out = *v
+	}
+	return out
+}
+
+// orNull is a member that is always there.
+func orNull[T any](v *T) protocol.Optional[T] {
+	return protocol.Optional[T]{Present: true, Value: v}
 }
 
 func (u *turn) itemStarted(item protocol.ThreadItem) {
