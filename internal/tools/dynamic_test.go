@@ -112,7 +112,8 @@ func FuzzCheckDynamic(f *testing.F) {
 func TestDynamicSpecs(t *testing.T) {
 	p := newBench(t)
 	list := parsed(t, `[`+dynamicSpec("one", `,"namespace":"n"`)+`,`+dynamicSpec("plain", "")+`,`+dynamicSpec("two", `,"namespace":"n"`)+
-		`,`+dynamicSpec("later", `,"namespace":"n","deferLoading":true`)+`,`+dynamicSpec("update_plan", "")+`,{"name":"bare","description":"d","inputSchema":{"$defs":{}}}]`)
+		`,`+dynamicSpec("later", `,"namespace":"n","deferLoading":true`)+`,`+dynamicSpec("update_plan", "")+`,{"name":"bare","description":"d","inputSchema":{"$defs":{}}},
+		{"name":"lists","description":"d","inputSchema":{"type":"object","properties":{"z":{"type":"array"},"a":{"anyOf":[{"type":"array","items":{"type":"array"}}]},"type":{"type":"string"}}}}]`)
 	var got []string
 	for _, s := range p.begin(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalNever), &fakeHost{}, ThreadOptions{Dynamic: list}).Specs() {
 		got = append(got, string(s))
@@ -124,6 +125,7 @@ func TestDynamicSpecs(t *testing.T) {
 		`{"type":"namespace","name":"n","description":"The tools of n.","tools":[` + fn("one") + `,` + fn("two") + `]}`,
 		fn("plain"), fn("update_plan"),
 		`{"type":"function","name":"bare","description":"d","strict":false,"parameters":{"type":"object","properties":{},"$defs":{}}}`,
+		`{"type":"function","name":"lists","description":"d","strict":false,"parameters":{"properties":{"a":{"anyOf":[{"items":{"items":{"type":"string"},"type":"array"},"type":"array"}]},"type":{"type":"string"},"z":{"items":{"type":"string"},"type":"array"}},"type":"object"}}`,
 	}
 	if diff := cmp.Diff(want, got[len(got)-len(want):]); diff != "" {
 		t.Error(diff)

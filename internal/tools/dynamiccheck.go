@@ -106,15 +106,43 @@ func goodSchema(schema jsontext.Value) bool {
 }
 
 // parameters is a schema in the form that the backend insists on: the type and
-// the properties are named.
+// the properties are named, and each list says what is in it.
 func parameters(schema jsontext.Value) jsontext.Value {
 	var s schemaMembers
-	if err := json.Unmarshal(schema, &s); err != nil || (len(s.Type) > 0 && s.Properties != nil) {
+	if err := json.Unmarshal(schema, &s); err != nil {
 		return schema
 	}
-	if s.Properties == nil {
-		s.Properties = map[string]jsontext.Value{}
+	if len(s.Type) == 0 || s.Properties == nil {
+		if s.Properties == nil {
+			s.Properties = map[string]jsontext.Value{}
+		}
+		s.Type = jsontext.Value(`"object"`)
+		schema = encode(s)
 	}
-	s.Type = jsontext.Value(`"object"`)
-	return encode(s)
+	var tree any
+	if json.Unmarshal(schema, &tree) == nil && fillLists(tree) {
+		return encode(tree)
+	}
+	return schema
+}
+
+// fillLists gives the lists in a schema that do not say what is in them texts, as
+// the reference does: the backend refuses a schema without. It reports whether
+// there were any.
+func fillLists(v any) (filled bool) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			filled = fillLists(e) || filled
+		}
+	case map[string]any:
+		for _, e := range v {
+			filled = fillLists(e) || filled
+		}
+		if kind, ok := v["type"].(string); ok && kind == "array" && v["items"] == nil && v["prefixItems"] == nil {
+			v["items"] = map[string]any{"type": "string"}
+			filled = true
+		}
+	}
+	return filled
 }
