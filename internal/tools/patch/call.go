@@ -22,11 +22,18 @@ type Call struct {
 // callName reports whether a word is a name under which models call the tool.
 func callName(s string) bool { return s == "apply_patch" || s == "applypatch" }
 
+// isBare reports whether a text is a patch without a call. A shell must not see
+// it: it would run the lines of context as commands.
+func isBare(text string) bool { return strings.HasPrefix(strings.TrimSpace(text), markBegin) }
+
 // FindCall reports whether a command is nothing but an apply_patch call: the
-// tool with the patch as its only argument, or a POSIX shell with a script for
-// which FindScript holds. A command that does more is left to the shell.
+// tool with the patch as its only argument, the patch alone, or a POSIX shell
+// with a script for which FindScript holds. A command that does more is left to
+// the shell.
 func FindCall(argv []string) (Call, bool) {
 	switch {
+	case len(argv) == 1 && isBare(argv[0]):
+		return Call{Patch: argv[0]}, true
 	case len(argv) == 2 && callName(argv[0]):
 		return Call{Patch: argv[1]}, true
 	case len(argv) == 3 && shellName(argv[0]) && (argv[1] == "-c" || argv[1] == "-lc"):
@@ -49,9 +56,12 @@ func shellName(program string) bool {
 
 // FindScript reports whether a shell script is nothing but an apply_patch call:
 // with a heredoc, or with one quoted argument, and with at most one "cd DIR &&"
-// before it. The patch is taken as it stands in the script: an unquoted heredoc
+// before it; or nothing but a patch. The patch is taken as it stands in the script: an unquoted heredoc
 // is not expanded, since a "$" in it is meant for the file.
 func FindScript(script string) (Call, bool) {
+	if isBare(script) {
+		return Call{Patch: script}, true
+	}
 	if !strings.Contains(script, "apply") || !strings.Contains(script, "patch") {
 		return Call{}, false
 	}

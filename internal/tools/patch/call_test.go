@@ -23,6 +23,7 @@ func TestFindScript(t *testing.T) {
 		{"comment", "# change it\napply_patch <<'EOF'\n" + text + "\nEOF\n", "", true},
 		{"argument", "apply_patch '*** Begin Patch\n*** End Patch'", "", true},
 		{"argument that expands", "apply_patch \"*** Begin Patch\n$X\"", "", false},
+		{"nothing but a patch", "\n" + text + "\n", "", true},
 		{"no patch", "apply_patch", "", false},
 		{"argument and heredoc", "apply_patch x <<'EOF'\n" + text + "\nEOF", "", false},
 		{"two folders", "cd a && cd b && apply_patch <<'EOF'\n" + text + "\nEOF", "", false},
@@ -60,7 +61,7 @@ func TestFindScript(t *testing.T) {
 				}
 				return
 			}
-			if c.Patch != text+"\n" {
+			if strings.TrimPrefix(c.Patch, "\n") != text+"\n" {
 				t.Errorf("patch %q", c.Patch)
 			}
 			if _, err := Parse(c.Patch); err != nil {
@@ -82,6 +83,8 @@ func TestFindCall(t *testing.T) {
 		{[]string{"bash", "-lc", script}, "p\n", true},
 		{[]string{"/usr/bin/zsh", "-c", script}, "p\n", true},
 		{[]string{`C:\Git\bin\bash.exe`, "-c", script}, "p\n", true},
+		{[]string{"*** Begin Patch\n"}, "*** Begin Patch\n", true},
+		{[]string{"bash", "-c", "*** Begin Patch\n"}, "*** Begin Patch\n", true},
 		{[]string{"sh", "-x", script}, "", false},
 		{[]string{"python", "-c", script}, "", false},
 		{[]string{"apply_patch"}, "", false},
