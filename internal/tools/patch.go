@@ -248,7 +248,8 @@ func (t *Turn) outside(files []string) ([]string, error) {
 	return slices.DeleteFunc(slices.Clone(files), folders.Allows), nil
 }
 
-// changesOf is a plan as a parent sees it.
+// changesOf is a plan as a parent sees it: as in the reference, in the order of
+// the paths.
 func changesOf(plan *patch.Plan) []protocol.FileUpdateChange {
 	out := make([]protocol.FileUpdateChange, 0, len(plan.Changes))
 	for i := range plan.Changes {
@@ -262,6 +263,7 @@ func changesOf(plan *patch.Plan) []protocol.FileUpdateChange {
 		}
 		out = append(out, protocol.FileUpdateChange{Path: c.Path, Kind: kind, Diff: c.Diff()})
 	}
+	slices.SortStableFunc(out, func(a, b protocol.FileUpdateChange) int { return strings.Compare(a.Path, b.Path) })
 	return out
 }
 

@@ -233,7 +233,7 @@ func TestPatchItem(t *testing.T) {
 		}
 		got = append(got, rel+" "+strings.ReplaceAll(asJSON(t, c.Kind), p.cwd, ""))
 	}
-	want := []string{`sub/n.txt {"type":"add"}`, `sub/a.txt {"type":"update","move_path":"/sub/b.txt"}`, `sub/d.txt {"type":"delete"}`}
+	want := []string{`sub/a.txt {"type":"update","move_path":"/sub/b.txt"}`, `sub/d.txt {"type":"delete"}`, `sub/n.txt {"type":"add"}`}
 	if diff := cmp.Diff(want, got); diff != "" || item.ID != "c9" {
 		t.Error(diff, item.ID)
 	}
