@@ -38,8 +38,9 @@ func (e *UndoError) Unwrap() error { return e.Err }
 // Apply does what was planned, on this machine's disk: all of it, or, with an
 // error, nothing. Each file is written beside its place and then renamed into
 // it, with the permissions and (where the system allows it) the owner that it
-// had; a hard link to it keeps the old content. Missing folders are made, and
-// removed again when the patch fails.
+// had; a hard link to it keeps the old content. A file that cannot be replaced,
+// since its folder takes no other or something is mounted on it, is written over
+// instead. Missing folders are made, and removed again when the patch fails.
 //
 // Before anything is changed every file is compared with what the plan saw; a
 // difference is a *StaleError. Only an *UndoError leaves anything half done.
@@ -162,7 +163,8 @@ func tempName() string {
 }
 
 // write writes data to a new file in the job's folder, with the permissions
-// and owner of the old file, and returns its name.
+// and owner of the old file, and returns its name. The name is empty where the
+// folder takes no new file and the old one has to be written over.
 func (j *job) write(data string) (name string, err error) {
 	name = tempName()
 	perm := fs.FileMode(0o666) // less the umask
@@ -170,6 +172,9 @@ func (j *job) write(data string) (name string, err error) {
 		perm = 0o600
 	}
 	f, err := j.dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if errors.Is(err, fs.ErrPermission) && j.before.exists {
+		return "", nil
+	}
 	if err != nil {
 		return "", err
 	}
@@ -247,19 +252,43 @@ func (j *job) unchanged() error {
 // commit puts the new file in its place, or takes the old one out of it.
 func (j *job) commit() error {
 	if j.after.exists {
-		if err := j.dir.Rename(j.temp, j.base); err != nil {
-			return err
-		}
-		j.temp = ""
-	} else {
-		name := tempName()
-		if err := j.dir.Rename(j.base, name); err != nil {
-			return err
-		}
-		j.temp = name
+		return j.place(j.after.data)
 	}
-	j.done = true
+	name := tempName()
+	if err := j.dir.Rename(j.base, name); err != nil {
+		return err
+	}
+	j.temp, j.done = name, true
 	return nil
+}
+
+// place puts the file that was written beside its place into it, or writes over
+// the one that is there.
+func (j *job) place(data string) error {
+	if j.temp != "" {
+		err := j.dir.Rename(j.temp, j.base)
+		if err == nil {
+			j.temp, j.done = "", true
+		}
+		if !errors.Is(err, syscall.EBUSY) {
+			return err
+		}
+	}
+	f, err := j.dir.OpenFile(j.base, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// A link could have been put there meanwhile.
+	if now, err := f.Stat(); err != nil || !os.SameFile(now, j.before.info) {
+		return &StaleError{j.path}
+	}
+	j.done = true // in part from here on
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err = f.WriteString(data)
+	return err
 }
 
 // revert takes back a commit.
@@ -274,15 +303,11 @@ func (j *job) revert() error {
 	case !j.before.exists:
 		return j.dir.Remove(j.base)
 	}
-	name, err := j.write(j.before.data)
-	if err != nil {
+	var err error
+	if j.temp, err = j.write(j.before.data); err != nil {
 		return err
 	}
-	if err := j.dir.Rename(name, j.base); err != nil {
-		j.dir.Remove(name)
-		return err
-	}
-	return nil
+	return j.place(j.before.data)
 }
 
 // undo takes back all commits, the last first, and removes what was prepared.
@@ -294,7 +319,8 @@ func (a *applier) undo(cause error) error {
 			if err := j.revert(); err != nil {
 				lost = append(lost, j.path)
 			}
-		} else if j.temp != "" {
+		}
+		if j.temp != "" && j.after.exists {
 			j.dir.Remove(j.temp)
 		}
 	}
@@ -305,8 +331,9 @@ func (a *applier) undo(cause error) error {
 	return cause
 }
 
-// clean removes the files that were taken out of their places. It runs when
-// all is done; what cannot be removed then stays under its temporary name.
+// clean removes the files that were taken out of their places, or were not needed
+// for them. It runs when all is done; what cannot be removed then stays under its
+// temporary name.
 func (a *applier) clean() {
 	for _, j := range a.jobs {
 		if j.temp != "" {
