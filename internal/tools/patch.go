@@ -124,14 +124,14 @@ func (r *patchRun) attempt(ctx context.Context) (res patchResult, done bool) {
 	plan, err := r.patch.Plan(ctx, patch.OS(), r.dir)
 	switch {
 	case ctx.Err() != nil:
-		return r.fail(protocol.ItemFailed, interrupted), true
+		return r.fail(ctx, protocol.ItemFailed, interrupted), true
 	case err != nil:
-		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch cannot be applied, and nothing was changed: %v", err)), true
+		return r.fail(ctx, protocol.ItemFailed, fmt.Sprintf("The patch cannot be applied, and nothing was changed: %v", err)), true
 	}
 	files := plan.Touched()
 	outside, err := r.t.outside(files)
 	if err != nil {
-		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch was not applied: %v.", err)), true
+		return r.fail(ctx, protocol.ItemFailed, fmt.Sprintf("The patch was not applied: %v.", err)), true
 	}
 	unsettled := outside
 	if r.t.Env.Approval.Mode == protocol.ApprovalUntrusted {
@@ -139,7 +139,7 @@ func (r *patchRun) attempt(ctx context.Context) (res patchResult, done bool) {
 	}
 	unsettled = r.t.th.patches.unsettled(unsettled, r.agreed)
 	if len(outside) > 0 && !r.t.mayAsk() {
-		return r.fail(protocol.ItemDeclined, "The patch was not applied: it "+outsideText(outside)+", and the approval policy does not let the user be asked."), true
+		return r.fail(ctx, protocol.ItemDeclined, "The patch was not applied: it "+outsideText(outside)+", and the approval policy does not let the user be asked."), true
 	}
 	r.show(plan)
 	if len(unsettled) > 0 {
@@ -153,16 +153,14 @@ func (r *patchRun) attempt(ctx context.Context) (res patchResult, done bool) {
 	case errors.As(err, &stale) && r.attempts < patchAttempts:
 		return patchResult{}, false
 	case errors.As(err, &undo):
-		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch was applied in part: %v.", err)), true
+		return r.fail(ctx, protocol.ItemFailed, fmt.Sprintf("The patch was applied in part: %v.", err)), true
 	case err != nil && ctx.Err() != nil:
-		return r.fail(protocol.ItemFailed, interrupted), true
+		return r.fail(ctx, protocol.ItemFailed, interrupted), true
 	case err != nil:
-		return r.fail(protocol.ItemFailed, fmt.Sprintf("The patch could not be applied, and nothing was changed: %v.", err)), true
+		return r.fail(ctx, protocol.ItemFailed, fmt.Sprintf("The patch could not be applied, and nothing was changed: %v.", err)), true
 	}
 	summary := plan.Summary()
-	r.t.Host.Progress(ctx, protocol.MethodItemFileChangeOutputDelta, &protocol.FileChangeOutputDeltaNotification{
-		ThreadID: r.t.th.o.ID, TurnID: r.t.ID, ItemID: r.id, Delta: summary,
-	})
+	r.tell(ctx, summary)
 	r.end(protocol.ItemDone)
 	r.t.TellDiff()
 	return patchResult{Text: summary, OK: true}, true
@@ -188,7 +186,19 @@ func (r *patchRun) end(status protocol.ItemStatus) {
 	r.t.Host.ItemCompleted(&done)
 }
 
-func (r *patchRun) fail(status protocol.ItemStatus, text string) patchResult {
+// tell shows the parent what came of the patch.
+func (r *patchRun) tell(ctx context.Context, text string) {
+	r.t.Host.Progress(ctx, protocol.MethodItemFileChangeOutputDelta, &protocol.FileChangeOutputDeltaNotification{
+		ThreadID: r.t.th.o.ID, TurnID: r.t.ID, ItemID: r.id, Delta: text,
+	})
+}
+
+// fail ends the item, if there is one. An item has no member for what went wrong,
+// so the parent gets it as output.
+func (r *patchRun) fail(ctx context.Context, status protocol.ItemStatus, text string) patchResult {
+	if r.item != nil && status == protocol.ItemFailed && ctx.Err() == nil {
+		r.tell(ctx, text+"\n")
+	}
 	r.end(status)
 	return patchResult{Text: text}
 }
@@ -204,11 +214,11 @@ func (r *patchRun) ask(ctx context.Context, files, outside []string) (res patchR
 	var answer protocol.FileChangeRequestApprovalResponse
 	switch {
 	case ctx.Err() != nil:
-		return r.fail(protocol.ItemDeclined, interrupted), false
+		return r.fail(ctx, protocol.ItemDeclined, interrupted), false
 	case err != nil:
-		return r.fail(protocol.ItemDeclined, "The patch was not applied: the user could not be asked."), false
+		return r.fail(ctx, protocol.ItemDeclined, "The patch was not applied: the user could not be asked."), false
 	case protocol.Decode(raw, &answer) != nil:
-		return r.fail(protocol.ItemDeclined, "The patch was not applied: the question for approval got no usable answer."), false
+		return r.fail(ctx, protocol.ItemDeclined, "The patch was not applied: the question for approval got no usable answer."), false
 	}
 	switch answer.Decision {
 	case protocol.DecisionAcceptForSession:
@@ -218,11 +228,11 @@ func (r *patchRun) ask(ctx context.Context, files, outside []string) (res patchR
 		r.agreed = files
 		return patchResult{}, true
 	case protocol.DecisionCancel:
-		res = r.fail(protocol.ItemDeclined, "The user declined the patch and stopped the turn.")
+		res = r.fail(ctx, protocol.ItemDeclined, "The user declined the patch and stopped the turn.")
 		r.t.Host.Interrupt()
 		return res, false
 	}
-	return r.fail(protocol.ItemDeclined, "The user declined the patch. Nothing was changed. Do not try to reach the same in another way."), false
+	return r.fail(ctx, protocol.ItemDeclined, "The user declined the patch. Nothing was changed. Do not try to reach the same in another way."), false
 }
 
 // outsideText says in plain words which of the files are outside, without
