@@ -28,6 +28,7 @@ func TestUpdated(t *testing.T) {
 		{"end of file", "x\ny\nx\n", "@@\n-x\n+1\n*** End of File", "x\ny\n1\n"},
 		{"new lines only", abc, "@@\n+new", abc + "new\n"},
 		{"new lines only, under a header", abc, "@@ one\n+new", abc + "new\n"},
+		{"new lines and a blank one, under a header", abc, "@@ one\n+new\n\n", "one\nnew\ntwo\nthree\n"},
 		{"new lines, then an earlier hunk", abc, "@@\n+new\n@@\n-one\n+1", "1\ntwo\nthree\nnew\n"},
 		{"new lines in an empty file", "", "@@\n+1", "1\n"},
 		{"all lines away", "one\n", "@@\n-one", ""},

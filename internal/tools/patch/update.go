@@ -39,7 +39,8 @@ type edit struct {
 // the reference: hunks come in the order of the file; context lines stay as
 // they are in the file, even where they matched leniently; new lines take the
 // line end of the file's first line; a hunk with new lines only goes to the
-// end of the file; and the result ends with a line end.
+// end of the file, one with a blank line behind them to where the search stands;
+// and the result ends with a line end.
 //
 // An error without a place in the file is the context's, any other is a
 // *hunkError.
@@ -116,11 +117,11 @@ func locate(s *searcher, h *Hunk, cursor int) (edit, int, error) {
 		cursor = at + 1
 	}
 	lines := h.Lines
+	if len(oldLines(lines)) == 0 {
+		return edit{len(s.lines[0]), lines}, cursor, nil
+	}
 	for range 2 {
 		old := oldLines(lines)
-		if len(old) == 0 {
-			return edit{len(s.lines[0]), lines}, cursor, nil
-		}
 		at, err := s.find(old, where{cursor, h.EndOfFile})
 		if err != nil {
 			return edit{}, 0, err
