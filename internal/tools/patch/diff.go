@@ -2,6 +2,7 @@ package patch
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff/lcs"
@@ -58,7 +59,7 @@ func cut(s string) string {
 // are the same.
 func unified(before, after string, context int) string {
 	t := texts{splitLines(before), splitLines(after)}
-	edits := lcs.DiffLines(t.old, t.new)
+	edits := t.slide(lcs.DiffLines(t.old, t.new))
 	var b strings.Builder
 	for len(edits) > 0 {
 		n := 1
@@ -82,6 +83,32 @@ func splitLines(s string) []string {
 
 // texts are the lines of two texts that are compared.
 type texts struct{ old, new []string }
+
+// slide moves each block of lines that come or go as far down as it fits, as git
+// and the reference do: what is put behind a function then begins with its first
+// line, and not with the brace that ends the function before. Edits that come to
+// touch each other become one.
+func (t texts) slide(edits []lcs.Diff) []lcs.Diff {
+	var out []lcs.Diff
+	for i := len(edits) - 1; i >= 0; i-- {
+		e, limit := edits[i], len(t.old)
+		if len(out) > 0 {
+			limit = out[len(out)-1].Start
+		}
+		for e.End < limit && (e.Start == e.End && t.old[e.End] == t.new[e.ReplStart] ||
+			e.ReplStart == e.ReplEnd && t.old[e.End] == t.old[e.Start]) {
+			e.Start, e.End, e.ReplStart, e.ReplEnd = e.Start+1, e.End+1, e.ReplStart+1, e.ReplEnd+1
+		}
+		if e.End == limit && len(out) > 0 {
+			next := &out[len(out)-1]
+			next.Start, next.ReplStart = e.Start, e.ReplStart
+			continue
+		}
+		out = append(out, e)
+	}
+	slices.Reverse(out)
+	return out
+}
 
 // writeHunk writes one hunk: neighbouring edits and the lines around them.
 func (t texts) writeHunk(b *strings.Builder, edits []lcs.Diff, context int) {

@@ -37,6 +37,8 @@ func TestChangeDiff(t *testing.T) {
 		{"to nothing", Change{Kind: Update, Old: "1\n", New: ""}, "@@ -1 +0,0 @@\n-1\n"},
 		{"final newline", Change{Kind: Update, Old: "one\ntwo", New: "one\n2\n"}, "@@ -1,2 +1,2 @@\n one\n-two\n\\ No newline at end of file\n+2\n"},
 		{"CRLF", Change{Kind: Update, Old: "a\r\nb\r\n", New: "a\r\nc\r\n"}, "@@ -1,2 +1,2 @@\n a\r\n-b\r\n+c\r\n"},
+		{"a block like the one before", Change{Kind: Update, Old: "f {\n}\n", New: "f {\n}\n\ng {\n}\n"}, "@@ -2 +2,4 @@\n }\n+\n+g {\n+}\n"},
+		{"a block like the one behind", Change{Kind: Update, Old: "f {\n}\n\ng {\n}\nh\n", New: "f {\n}\nh\n"}, "@@ -2,5 +2,2 @@\n }\n-\n-g {\n-}\n h\n"},
 		{"far apart", Change{Kind: Update, Old: long, New: "0\n" + strings.Replace(strings.Replace(long, "\n10\n", "\nx\ny\n", 1), "\n20\n", "\n", 1)},
 			"@@ -1 +1,2 @@\n+0\n 1\n@@ -9,3 +10,4 @@\n 9\n-10\n+x\n+y\n 11\n@@ -19,3 +21,2 @@\n 19\n-20\n 21\n"},
 	}
