@@ -16,36 +16,59 @@ func Quote(argv []string) string {
 	return b.String()
 }
 
+// style is a way to write characters, or a set of such ways.
+type style int
+
+const (
+	unquoted style = 1 << iota
+	singleQuoted
+	doubleQuoted
+)
+
+// quoteWord writes a word in pieces, each as long as one style can hold it, so
+// that both this server and the reference write a command alike.
 func quoteWord(b *strings.Builder, word string) {
-	switch {
-	case word == "":
+	if word == "" {
 		b.WriteString("''")
-	case strings.IndexFunc(word, special) < 0:
-		b.WriteString(word)
-	case !strings.Contains(word, "'"):
-		b.WriteString("'" + word + "'")
-	case !strings.ContainsAny(word, "$`!^"):
-		b.WriteByte('"')
-		b.WriteString(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(word))
-		b.WriteByte('"')
-	default: // single quotes around all but the single quotes
-		for i, part := range strings.Split(word, "'") {
-			if i > 0 {
-				b.WriteString(`"'"`)
+	}
+	for word != "" {
+		n, fit := 0, unquoted|singleQuoted|doubleQuoted
+		for ; n < len(word); n++ {
+			next := fit & styles(word[n], n == 0)
+			if next == 0 {
+				break
 			}
-			if part != "" {
-				b.WriteString("'" + part + "'")
-			}
+			fit = next
+		}
+		piece := word[:n]
+		word = word[n:]
+		switch {
+		case fit&unquoted != 0:
+			b.WriteString(piece)
+		case fit&singleQuoted != 0:
+			b.WriteString("'" + piece + "'")
+		default:
+			b.WriteByte('"')
+			b.WriteString(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(piece))
+			b.WriteByte('"')
 		}
 	}
 }
 
-// special tells whether a rune makes quotes necessary. The set without quotes
-// is the reference's, so that both write a command alike.
-func special(r rune) bool {
+// styles are those that can hold a character as it is. A shell that keeps a
+// history takes a ^ for a command unless it comes first in single quotes.
+func styles(c byte, first bool) style {
 	switch {
-	case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
-		return false
+	case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("+-./:@]_", c) >= 0:
+		return unquoted | singleQuoted | doubleQuoted
+	case c == '^' && first:
+		return singleQuoted
+	case c == '^':
+		return 0
+	case c == '\'', c == '\\':
+		return doubleQuoted
+	case c == '$', c == '`', c == '!':
+		return singleQuoted
 	}
-	return !strings.ContainsRune("+-./:@]_", r)
+	return singleQuoted | doubleQuoted
 }

@@ -79,7 +79,10 @@ func TestQuote(t *testing.T) {
 		{[]string{"/bin/bash", "-lc", "ls -la"}, "/bin/bash -lc 'ls -la'"},
 		{[]string{"ls", "--color=auto", ""}, "ls '--color=auto' ''"},
 		{[]string{"cat", "it's"}, `cat "it's"`},
-		{[]string{"echo", `a'$b`}, `echo 'a'"'"'$b'`},
+		{[]string{"echo", `a'$b`}, `echo "a'"'$b'`},
+		{[]string{"echo", "it's^fine"}, `echo "it's"'^fine'`},
+		{[]string{"echo", "^a^b", "a^b"}, `echo '^a''^b' a'^b'`},
+		{[]string{"echo", `a\b`, `a\b"c`, `\$`}, `echo "a\\b" "a\\b\"c" "\\"'$'`},
 		{[]string{"echo", "'!"}, `echo "'"'!'`},
 	}
 	for _, test := range tests {
