@@ -6,10 +6,25 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// maxScript bounds the texts that are looked into, in bytes. Longer ones are
-// treated as more than a plain list; a parser's time and stack are not the
-// model's to spend.
-const maxScript = 64 << 10
+// What bounds the texts that are looked into: their length in bytes, and how many
+// characters they have that can nest one command in another, each of which may
+// cost the parser 4 KiB of stack. Others are treated as more than a plain list; a
+// parser's time and stack are not the model's to spend.
+const (
+	maxScript  = 64 << 10
+	maxOpeners = 4 << 10
+)
+
+// openers counts the characters of a text that can nest a command in another.
+func openers(command string) (n int) {
+	for i := range len(command) {
+		switch command[i] {
+		case '(', '[', '{', '|', '&':
+			n++
+		}
+	}
+	return n
+}
 
 // simple is one simple command of a plain list.
 type simple struct {
@@ -78,10 +93,10 @@ func mentions(command string, depth int) (commands [][]string) {
 	return commands
 }
 
-// read reads a command text; it is not ok where that is too long or no text for
-// a shell.
+// read reads a command text; it is not ok where that is too long, too deep or no
+// text for a shell.
 func read(command string) (*syntax.File, bool) {
-	if len(command) > maxScript {
+	if len(command) > maxScript || openers(command) > maxOpeners {
 		return nil, false
 	}
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(command), "")

@@ -29,6 +29,7 @@ func TestWords(t *testing.T) {
 		{text: "time ls"}, {text: "[[ a ]]"}, {text: "((1))"}, {text: "coproc ls"}, {text: "ls |& cat"}, {text: "ls |"}, {text: `ls "`},
 		{text: "find . -{delete,x}"}, {text: "ls {1..3}"}, {text: "ls {},x}"}, {text: "=ls"}, {text: "ls =x"}, {text: "ls @(a)"}, {text: `ls \`},
 		{text: strings.Repeat("a ", maxScript)},
+		{text: strings.Repeat("a|", maxOpeners+1) + "a"},
 	}
 	for _, test := range tests {
 		got, ok := Words(test.text)
