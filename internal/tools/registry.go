@@ -148,6 +148,7 @@ type Turn struct {
 	Env  Env
 	Host Host
 
+	items     *openItems  // which Host is
 	cancelled atomic.Bool // by the user's answer to a question
 	diff      turnDiff
 	grants    grants
@@ -156,7 +157,8 @@ type Turn struct {
 
 // Begin makes the tools of a turn. Stop ends what an interrupted turn began.
 func (t *Thread) Begin(id string, e Env, h Host) *Turn {
-	u := &Turn{th: t, ID: id, Env: e, Host: h}
+	items := &openItems{Host: h, open: map[string]protocol.ThreadItem{}}
+	u := &Turn{th: t, ID: id, Env: e, Host: items, items: items}
 	u.specs = sync.OnceValue(u.listSpecs)
 	return u
 }
@@ -206,11 +208,12 @@ func noTool(c Call) Output {
 }
 
 // Run runs one call. It never fails: what went wrong is a text for the model. A
-// tool that panics has failed, and nothing else has.
+// tool that panics has failed, with its item, and nothing else has.
 func (t *Turn) Run(ctx context.Context, c Call) (out Output) {
 	defer func() {
 		if p := recover(); p != nil {
 			t.th.r.log.Error("panic in a tool", zap.String("thread", t.th.o.ID), zap.String("turn", t.ID), zap.String("tool", c.Name), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			t.items.fail(c.ID)
 			out = say(fmt.Sprintf("The tool %s failed with an internal error.", c.Name))
 		}
 	}()

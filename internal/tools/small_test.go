@@ -232,3 +232,33 @@ func TestNotServed(t *testing.T) {
 		t.Error("specs")
 	}
 }
+
+// A tool that breaks off has failed, and its item does not stay open.
+func TestPanicInItem(t *testing.T) {
+	for name, item := range map[string]protocol.ThreadItem{
+		"command": &protocol.CommandExecutionItem{ID: "c1", Status: protocol.ItemInProgress},
+		"patch":   &protocol.FileChangeItem{ID: "c1", Status: protocol.ItemInProgress},
+		"dynamic": &protocol.DynamicToolCallItem{ID: "c1", Status: protocol.ItemInProgress},
+		"image":   &protocol.ImageViewItem{ID: "c1", Type: protocol.ItemImageView},
+	} {
+		for _, completes := range []bool{false, true} {
+			p, host := newBench(t), &fakeHost{}
+			turn := p.begin(t, p.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), host, ThreadOptions{})
+			p.Add(Tool{Name: "bad", Run: func(_ context.Context, t *Turn, c Call) Output {
+				t.Host.ItemStarted(item)
+				if completes {
+					t.Host.ItemCompleted(item)
+				}
+				panic("x")
+			}})
+			turn.Run(t.Context(), Call{ID: "c1", Kind: CallFunction, Name: "bad", Arguments: "{}"})
+			seen := host.seen()
+			if len(seen) != 2 || seen[0].told != begun || seen[1].told != ended {
+				t.Fatalf("%s: %v", name, seen)
+			}
+			if line := seen[1].line(); !completes && name != "image" && line != ended+" failed" {
+				t.Errorf("%s: %s", name, line)
+			}
+		}
+	}
+}
