@@ -12,7 +12,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"app-server/internal/process"
-	"app-server/internal/process/shell"
 	"app-server/internal/sandbox"
 	"app-server/internal/tools/patch"
 	"app-server/protocol"
@@ -79,6 +78,34 @@ func (p permissions) apply(c *command) {
 	c.escalate, c.reason, c.prefix = p.Sandbox == "require_escalated", p.Justification, p.PrefixRule
 }
 
+// textArguments are the arguments of the tools that take a command text, but for
+// the text itself.
+type textArguments struct {
+	Workdir string `json:"workdir"`
+	Login   *bool  `json:"login"`
+	permissions
+}
+
+// textCommand makes the command of a call that hands a text to a shell: the
+// user's, or another one by its name. Where nothing is to be run, the call is
+// answered already.
+func (t *Turn) textCommand(ctx context.Context, c Call, text, shellName string, a textArguments) (cmd command, answered Output, ok bool) {
+	if bad, ok := a.check(); !ok {
+		return command{}, bad, false
+	}
+	dir := t.folder(a.Workdir)
+	if p, ok := patch.FindScript(text); ok {
+		return command{}, say(t.applyPatch(ctx, c, p.Patch, p.Workdir(dir)).Text), false
+	}
+	sh := t.th.r.o.Shell.Named(shellName)
+	cmd = command{item: c.ID, argv: sh.Login(text), dir: dir, source: protocol.CommandByAgent}
+	if a.Login != nil && !*a.Login {
+		cmd.argv = sh.Plain(text)
+	}
+	a.apply(&cmd)
+	return cmd, Output{}, true
+}
+
 func (p permissions) describe(properties map[string]any) map[string]any {
 	properties["sandbox_permissions"] = textSchema("use_default, or require_escalated to run outside of the sandbox, for which the user is asked.")
 	properties["justification"] = textSchema("With require_escalated: a short question to the user that says what the command is for.")
@@ -121,33 +148,20 @@ func execSpec(t *Turn) (jsontext.Value, bool) {
 func runExec(ctx context.Context, t *Turn, c Call) Output {
 	var in struct {
 		Cmd       string   `json:"cmd" required:"true"`
-		Workdir   string   `json:"workdir"`
 		Shell     string   `json:"shell"`
 		TTY       bool     `json:"tty"`
-		Login     *bool    `json:"login"`
 		Yield     *float64 `json:"yield_time_ms"`
 		MaxTokens *float64 `json:"max_output_tokens"`
-		permissions
+		textArguments
 	}
 	if bad, ok := arguments(c, &in); !ok {
 		return bad
 	}
-	if bad, ok := in.check(); !ok {
-		return bad
+	cmd, answered, ok := t.textCommand(ctx, c, in.Cmd, in.Shell, in.textArguments)
+	if !ok {
+		return answered
 	}
-	dir := t.folder(in.Workdir)
-	if p, ok := patch.FindScript(in.Cmd); ok {
-		return say(t.applyPatch(ctx, c, p.Patch, p.Workdir(dir)).Text)
-	}
-	sh := t.th.r.o.Shell
-	if in.Shell != "" {
-		sh = shell.Shell{Path: in.Shell}
-	}
-	cmd := command{item: c.ID, argv: sh.Login(in.Cmd), dir: dir, source: protocol.CommandUnifiedExec, terminal: in.TTY}
-	if in.Login != nil && !*in.Login {
-		cmd.argv = sh.Plain(in.Cmd)
-	}
-	in.apply(&cmd)
+	cmd.source, cmd.terminal = protocol.CommandUnifiedExec, in.TTY
 
 	x, problem := t.start(ctx, cmd)
 	if problem != "" {

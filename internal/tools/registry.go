@@ -263,7 +263,7 @@ func encode(v any) jsontext.Value {
 // offered.
 func Builtin() []Tool {
 	return []Tool{
-		execTool(), writeTool(), shellCommandTool(), shellTool(), localShellTool(),
+		execTool(), writeTool(), shellCommandTool(), shellTool(), containerExecTool(), localShellTool(),
 		planTool(), questionTool(), permissionsTool(), patchTool(), searchTool(), imageTool(),
 	}
 }

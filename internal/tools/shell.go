@@ -46,26 +46,17 @@ func shellCommandSpec(t *Turn) (jsontext.Value, bool) {
 func runShellCommand(ctx context.Context, t *Turn, c Call) Output {
 	var in struct {
 		Command   string   `json:"command" required:"true"`
-		Workdir   string   `json:"workdir"`
-		Login     *bool    `json:"login"`
 		TimeoutMS *float64 `json:"timeout_ms"`
-		permissions
+		textArguments
 	}
 	if bad, ok := arguments(c, &in); !ok {
 		return bad
 	}
-	if bad, ok := in.check(); !ok {
-		return bad
+	cmd, answered, ok := t.textCommand(ctx, c, in.Command, "", in.textArguments)
+	if !ok {
+		return answered
 	}
-	dir := t.folder(in.Workdir)
-	if p, ok := patch.FindScript(in.Command); ok {
-		return say(t.applyPatch(ctx, c, p.Patch, p.Workdir(dir)).Text)
-	}
-	cmd := command{item: c.ID, argv: t.th.r.o.Shell.Login(in.Command), dir: dir, source: protocol.CommandByAgent, timeout: timeout(in.TimeoutMS)}
-	if in.Login != nil && !*in.Login {
-		cmd.argv = t.th.r.o.Shell.Plain(in.Command)
-	}
-	in.apply(&cmd)
+	cmd.timeout = timeout(in.TimeoutMS)
 	r, text, problem := t.runToEnd(ctx, cmd)
 	if problem != "" {
 		return say(problem)
@@ -77,6 +68,10 @@ func runShellCommand(ctx context.Context, t *Turn, c Call) Output {
 func shellTool() Tool {
 	return Tool{Name: "shell", Parallel: true, Local: true, Spec: shellSpec, Run: runShell}
 }
+
+// containerExecTool is shell under the name that some models know it by. It is
+// never offered.
+func containerExecTool() Tool { return Tool{Name: "container.exec", Parallel: true, Run: runShell} }
 
 func shellSpec(t *Turn) (jsontext.Value, bool) {
 	return function("shell", `Runs a program to its end, and returns its output and exit code as JSON. For a command text run a shell: ["bash", "-lc", TEXT].`,
@@ -112,6 +107,9 @@ func localShellTool() Tool {
 }
 
 func runLocalShell(ctx context.Context, t *Turn, c Call) Output {
+	if c.Kind == CallFunction { // the name alone: the arguments are those of shell
+		return runShell(ctx, t, c)
+	}
 	var in struct {
 		Command   []string `json:"command" required:"true"`
 		Workdir   string   `json:"working_directory"`

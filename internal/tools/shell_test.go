@@ -36,6 +36,10 @@ func TestShellTools(t *testing.T) {
 			`^The command was not run: there is no such program\.$`, -1, "The command was not run: there is no such program."},
 		{"local_shell", Call{Kind: CallLocalShell, Name: "local_shell", Arguments: `{"type":"exec","command":["pwd"],"working_directory":"/","timeout_ms":9000,"env":{}}`},
 			`^\{"output":"/\\n","metadata":\{"exit_code":0,"duration_seconds":0(\.\d)?\}\}$`, 0, "/\n"},
+		{"local_shell as a function", Call{Name: "local_shell", Arguments: `{"command":["pwd"],"workdir":"/","working_directory":"/tmp"}`},
+			`^\{"output":"/\\n",`, 0, "/\n"},
+		{"container.exec", Call{Name: "container.exec", Arguments: `{"command":["pwd"],"workdir":"/"}`},
+			`^\{"output":"/\\n",`, 0, "/\n"},
 		{"a signal", Call{Name: "shell", Arguments: `{"command":["/bin/sh","-c","kill -9 $$"]}`}, `"exit_code":137`, 137, ""},
 		{"bytes that are no text", Call{Name: "shell", Arguments: `{"command":["/bin/sh","-c","printf 'a\\377b'"]}`}, "a\uFFFDb", 0, "a\uFFFDb"},
 	} {

@@ -80,6 +80,15 @@ func detectWindows(s System) Shell {
 	return Shell{Path: "cmd.exe"}
 }
 
+// Named returns the shell that a name or a path stands for; an empty one stands
+// for this shell, and so does this shell's own bare name.
+func (s Shell) Named(name string) Shell {
+	if name == "" || name == filepath.Base(s.Path) {
+		return s
+	}
+	return Shell{Path: name}
+}
+
 // Login returns the argv that runs command as a login shell does, with the
 // user's profile read first. The profile can be slow and can print.
 func (s Shell) Login(command string) []string { return s.argv("-lc", command) }

@@ -70,6 +70,16 @@ func TestArgv(t *testing.T) {
 	}
 }
 
+func TestNamed(t *testing.T) {
+	t.Parallel()
+	s := Shell{Path: "/bin/bash"}
+	for name, want := range map[string]string{"": "/bin/bash", "bash": "/bin/bash", "zsh": "zsh", "/opt/bash": "/opt/bash"} {
+		if got := s.Named(name); got.Path != want {
+			t.Errorf("%q is %s, want %s", name, got.Path, want)
+		}
+	}
+}
+
 func TestQuote(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
