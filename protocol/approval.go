@@ -13,7 +13,7 @@ type CommandExecutionRequestApprovalParams struct {
 	TurnID         string          `json:"turnId"`
 	ItemID         string          `json:"itemId"`
 	StartedAtMS    int64           `json:"startedAtMs"`
-	Reason         *string         `json:"reason"`
+	Reason         *string         `json:"reason,omitzero"`
 	Command        string          `json:"command"`
 	Cwd            string          `json:"cwd"`
 	CommandActions []CommandAction `json:"commandActions"`

@@ -83,7 +83,7 @@ func (t *Turn) judge(c command) verdict {
 	switch {
 	case slices.ContainsFunc(open, removesByForce) && !(full && mode == protocol.ApprovalNever):
 		return t.wantsAnswer(t.mayAsk(), ask)
-	case c.escalate && !full:
+	case c.escalate && (!full || mode == protocol.ApprovalNever):
 		return t.wantsAnswer(t.mayAsk(), ask)
 	case mode == protocol.ApprovalUntrusted && unknown:
 		return t.wantsAnswer(true, ask)
@@ -106,7 +106,7 @@ func (t *Turn) judge(c command) verdict {
 // wantsAnswer is a question where one may be put, else a refusal.
 func (t *Turn) wantsAnswer(may bool, q question) verdict {
 	if !may {
-		return verdict{refusal: "The command was not run: it needs the user's approval, and the approval policy does not let the user be asked. Find another way, inside of the sandbox."}
+		return verdict{refusal: "The command was not run: it needs the user's approval, and the approval policy does not let the user be asked. Find another way that needs none."}
 	}
 	return verdict{question: &q}
 }
@@ -173,23 +173,22 @@ func isTooWide(prefix []string) bool {
 
 // amendment proposes a rule: what the model proposes where that covers all that
 // no rule covers yet, else the first command without a rule, unless that would
-// allow everything.
+// allow everything. Beside others, commands that only look need no rule.
 func amendment(c command, parts, open [][]string) []string {
+	wanting := slices.DeleteFunc(slices.Clone(open), func(words []string) bool { return len(parts) > 1 && shell.KnownSafe(words) })
+	if len(wanting) == 0 {
+		return nil
+	}
 	covers := func(words []string) bool {
 		return len(words) >= len(c.prefix) && slices.Equal(words[:len(c.prefix)], c.prefix)
 	}
-	if len(c.prefix) > 0 && !isTooWide(c.prefix) && !slices.ContainsFunc(open, func(words []string) bool { return !covers(words) }) {
+	if len(c.prefix) > 0 && !isTooWide(c.prefix) && !slices.ContainsFunc(wanting, func(words []string) bool { return !covers(words) }) {
 		return c.prefix
 	}
-	for _, words := range open {
-		if len(parts) == 1 || !shell.KnownSafe(words) {
-			if isTooWide(words) {
-				return nil
-			}
-			return words
-		}
+	if isTooWide(wanting[0]) {
+		return nil
 	}
-	return nil
+	return wanting[0]
 }
 
 // permit puts a question to the user. Where the answer is no, or there is none,
