@@ -37,6 +37,9 @@ type Spec struct {
 	Output func(context.Context, Chunk)
 	// Form is the form of the pieces that Output is given.
 	Form Form
+	// Ended, where not nil, is called when nothing of the command's group runs any
+	// more, before Done is closed; not where the start fails.
+	Ended func()
 }
 
 // Size is a terminal's size in characters.

@@ -116,5 +116,8 @@ func (p *Process) finish(cause Cause, duration time.Duration) {
 	}
 	p.mu.Unlock()
 	p.outCancel()
+	if p.spec.Ended != nil {
+		p.spec.Ended()
+	}
 	close(p.done)
 }

@@ -18,7 +18,9 @@
 //   - Namespaces (mounts_linux.go). A user, mount, IPC and, without network
 //     access, network namespace. All mounts become read-only, the writable
 //     folders are mounted back, and what must stay read-only inside of them is
-//     mounted over that once more.
+//     mounted over that once more. For a .codex that is missing an empty folder
+//     stands in as long as the command runs (hold.go); who moves to a session of
+//     its own and outlives the command could make one afterwards.
 //   - Landlock (landlock_linux.go). The same rules by path, and no signals or
 //     abstract sockets to processes outside. It cannot take a folder out of a
 //     writable one, so alone it does not keep .git.
@@ -36,7 +38,8 @@
 //
 // # Files
 //
-// sandbox.go has the API, roots.go turns a policy into folders, plan.go is what
+// sandbox.go has the API, roots.go turns a policy into folders, hold.go makes what
+// is missing of those for a while, plan.go is what
 // the parent tells the child, launch_*.go the parent's half of each system,
 // run_*.go the child's half.
 package sandbox

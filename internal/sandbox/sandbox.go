@@ -47,6 +47,7 @@ type Sandbox struct {
 	opts Options
 	// probe finds out, once, what the host allows.
 	probe func() Support
+	holds holds
 }
 
 // New returns a sandbox. It touches nothing: the host is tried at the first
@@ -102,6 +103,9 @@ type Command struct {
 	// the child then refuses to go on. The caller owns it and may add a session,
 	// a process group, a terminal or a death signal. Never nil.
 	Attr *syscall.SysProcAttr
+	// Release must be called once the command has ended, or was not started. Never
+	// nil.
+	Release func()
 }
 
 // networkDisabled tells a command that it has no network. Test suites written
@@ -117,7 +121,7 @@ func (s *Sandbox) Command(p Policy, argv []string) (Command, error) {
 		return Command{}, errors.New("sandbox: empty command")
 	}
 	if p.Mode == protocol.SandboxDangerFullAccess {
-		return Command{Argv: argv, Attr: &syscall.SysProcAttr{}}, nil
+		return Command{Argv: argv, Attr: &syscall.SysProcAttr{}, Release: func() {}}, nil
 	}
 	support := s.Probe()
 	if support.Err != nil {
@@ -127,10 +131,16 @@ func (s *Sandbox) Command(p Policy, argv []string) (Command, error) {
 	if err != nil {
 		return Command{}, err
 	}
+	release := func() {}
+	if support.Namespaces { // the only wall that keeps what lies in a writable folder
+		release = s.hold(p, &folders)
+	}
 	c, err := launch(support, plan{Folders: folders, Network: p.Network}, argv)
 	if err != nil {
+		release()
 		return Command{}, err
 	}
+	c.Release = release
 	if !p.Network {
 		c.Env = append(c.Env, networkDisabled)
 	}

@@ -152,6 +152,7 @@ func (x *execution) launch(outside bool) error {
 	if x.c.terminal {
 		spec.Terminal = &terminalSize
 	}
+	release := func() {}
 	x.confined = !outside && t.confinement().Mode != protocol.SandboxDangerFullAccess
 	if x.confined {
 		t.th.warnSandbox(t.Host)
@@ -160,12 +161,15 @@ func (x *execution) launch(outside bool) error {
 			return err
 		}
 		spec.Argv, spec.Attr, spec.Env = c.Argv, c.Attr, append(spec.Env, c.Env...)
+		release = c.Release
 	}
+	spec.Ended = release
 	proc, err := o.Processes.Start(spec)
 	if errors.Is(err, process.ErrFull) && x.c.source == protocol.CommandUnifiedExec && t.th.terminals.endIdle() {
 		proc, err = o.Processes.Start(spec)
 	}
 	if err != nil {
+		release()
 		return err
 	}
 	x.proc = proc
