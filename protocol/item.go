@@ -42,6 +42,12 @@ func NewUserMessage(id string, content []UserInput) *UserMessageItem {
 // ItemID returns the id.
 func (i *UserMessageItem) ItemID() string { return i.ID }
 
+// The phases that the wire knows.
+const (
+	phaseCommentary  = "commentary"
+	phaseFinalAnswer = "final_answer"
+)
+
 // AgentMessageItem is what the model said. Phase is commentary or final_answer
 // where the backend tells it.
 type AgentMessageItem struct {
@@ -52,8 +58,12 @@ type AgentMessageItem struct {
 	MemoryCitation jsontext.Value `json:"memoryCitation"`
 }
 
-// NewAgentMessage makes an agentMessage item.
+// NewAgentMessage makes an agentMessage item. A phase that the wire does not know
+// is left out.
 func NewAgentMessage(id, text string, phase *string) *AgentMessageItem {
+	if phase != nil && *phase != phaseCommentary && *phase != phaseFinalAnswer {
+		phase = nil
+	}
 	return &AgentMessageItem{ItemAgentMessage, id, text, phase, jsontext.Value("null")}
 }
 

@@ -45,6 +45,7 @@ const (
 	KindContextWindowExceeded ErrorKind = "contextWindowExceeded"
 	KindUsageLimitExceeded    ErrorKind = "usageLimitExceeded"
 	KindServerOverloaded      ErrorKind = "serverOverloaded"
+	KindCyberPolicy           ErrorKind = "cyberPolicy"
 	KindInternalServerError   ErrorKind = "internalServerError"
 	KindUnauthorized          ErrorKind = "unauthorized"
 	KindBadRequest            ErrorKind = "badRequest"

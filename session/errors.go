@@ -79,6 +79,7 @@ func infoOf(be *backend.Error) protocol.CodexErrorInfo {
 		backend.KindContextWindow: protocol.KindContextWindowExceeded,
 		backend.KindUsageLimit:    protocol.KindUsageLimitExceeded,
 		backend.KindOverloaded:    protocol.KindServerOverloaded,
+		backend.KindCyberPolicy:   protocol.KindCyberPolicy,
 		backend.KindServer:        protocol.KindInternalServerError,
 	}
 	withStatus := map[backend.ErrorKind]protocol.ErrorKind{

@@ -27,6 +27,8 @@ const (
 	KindBadRequest ErrorKind = "badRequest"
 	// KindInvalidPrompt: the backend refuses the content.
 	KindInvalidPrompt ErrorKind = "invalidPrompt"
+	// KindCyberPolicy: the backend takes the request for an attack on computers.
+	KindCyberPolicy ErrorKind = "cyberPolicy"
 	// KindContextWindow: the input is longer than the model can take.
 	KindContextWindow ErrorKind = "contextWindow"
 	// KindUsageLimit: the plan's limit or the quota is used up.

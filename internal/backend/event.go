@@ -169,6 +169,9 @@ func completed(v jsontext.Value) *Completed {
 		ReasoningOutput: count(members(usage["output_tokens_details"])["reasoning_tokens"]),
 		Total:           count(usage["total_tokens"]),
 	}
+	if done.Usage.Total == 0 { // some gateways count only the parts
+		done.Usage.Total = done.Usage.Input + done.Usage.Output
+	}
 	return done
 }
 

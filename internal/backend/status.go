@@ -169,6 +169,8 @@ func (e *Error) byCode(up upstream, now time.Time) bool {
 			e.Kind, e.Message = KindOverloaded, "The model has no capacity left at the moment"+colon
 		case "invalid_prompt":
 			e.Kind, e.Message = KindInvalidPrompt, "The backend refused the prompt"+colon
+		case "cyber_policy":
+			e.Kind, e.Message = KindCyberPolicy, "The backend refused the request as a risk to the security of computers"+colon
 		default:
 			continue
 		}
