@@ -175,7 +175,12 @@ func (u *turn) remember(raw jsontext.Value) { u.rememberAs(raw, raw) }
 func (u *turn) rememberAs(raw, came jsontext.Value) {
 	u.conv.add(raw)
 	u.keep(rollout.ResponseItem(raw))
+	u.tellRaw(came)
+}
+
+// tellRaw shows an item of the conversation to a parent that asked for them.
+func (u *turn) tellRaw(item jsontext.Value) {
 	if u.th.rawEvents {
-		u.notify(protocol.MethodRawResponseItemCompleted, &protocol.RawResponseItemCompletedNotification{ThreadID: u.th.id, TurnID: u.id, Item: came})
+		u.notify(protocol.MethodRawResponseItemCompleted, &protocol.RawResponseItemCompletedNotification{ThreadID: u.th.id, TurnID: u.id, Item: item})
 	}
 }

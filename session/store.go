@@ -60,6 +60,9 @@ func (u *turn) keepContext(items []jsontext.Value) {
 		records = append(records, rollout.ResponseItem(raw))
 	}
 	u.keep(append(records, rollout.TurnContext(u.storedSettings()))...)
+	for _, raw := range items {
+		u.tellRaw(raw)
+	}
 }
 
 // storedSettings are the turn's settings in the form of the file; those of the
