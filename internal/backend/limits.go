@@ -133,7 +133,7 @@ func (c *Client) usage(ctx context.Context, base string) (*RateLimits, *Error) {
 		if !t.ChatGPT {
 			return nil, &Error{Kind: KindNotSignedIn, Message: "Usage is told to ChatGPT sign-ins only"}
 		}
-		return joinURL(base, "/wham/usage")
+		return accountURL(base, "/usage")
 	}
 	a, fail := c.exchange(ctx, k)
 	if fail != nil {
@@ -151,6 +151,17 @@ func (c *Client) usage(ctx context.Context, base string) (*RateLimits, *Error) {
 		return nil, &Error{Kind: KindOther, Status: a.response.StatusCode, Message: "The backend's answer about usage cannot be read"}
 	}
 	return usageOf(m, k.secrets), nil
+}
+
+// accountURL is where a question about the account goes. ChatGPT's own backend and
+// the others have it below different paths; as in the reference the base URL tells
+// which one it is.
+func accountURL(base, path string) (*url.URL, *Error) {
+	below := "/api/codex"
+	if strings.Contains(base, "/backend-api") {
+		below = "/wham"
+	}
+	return joinURL(base, below+path)
 }
 
 // usageOf takes what it can read: an unknown plan or a limit of an unknown

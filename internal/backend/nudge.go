@@ -38,7 +38,7 @@ func (c *Client) NudgeCredits(ctx context.Context, chatGPTBaseURL, kind string) 
 		if !t.ChatGPT {
 			return nil, &Error{Kind: KindNotSignedIn, Message: "Credits belong to ChatGPT sign-ins only"}
 		}
-		return joinURL(base, "/wham/accounts/send_add_credits_nudge_email")
+		return accountURL(base, "/accounts/send_add_credits_nudge_email")
 	}
 	a, fail := c.exchange(ctx, k)
 	if fail != nil {

@@ -66,7 +66,9 @@ func TestProxyIsUsed(t *testing.T) {
 	}
 	c.transport.(*lazyTransport).made.CloseIdleConnections()
 
-	c = New(Options{Transport: mustTransport(t, map[string]string{"HTTPS_PROXY": "http://me:hidden-password@127.0.0.1:1"})})
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	c = New(Options{Transport: mustTransport(t, map[string]string{"HTTPS_PROXY": "http://me:hidden-password@" + gone.Listener.Addr().String()})})
 	fail := mustFail(t, c, &Request{Provider: Provider{BaseURL: "https://backend.test/v1"}})
 	if fail.Kind != KindConnectFailed || !strings.HasSuffix(fail.Message, "through the proxy") || strings.Contains(fail.Message+fail.Details, "hidden") {
 		t.Errorf("%+v", fail)
