@@ -70,6 +70,7 @@ func (m *Manager) takeDirect(ctx context.Context, p *protocol.LoginAccountParams
 	if err != nil {
 		return nil, nil, err
 	}
+	m.aside = s.Mode == protocol.AuthModeChatGPTAuthTokens
 	m.replace(s)
 	m.release(nil) // whoever waits goes on with the new sign-in
 	ended = m.endAttempt()
@@ -132,7 +133,7 @@ func (m *Manager) beginAttempt(t protocol.LoginType) (a, ended *attempt, err err
 		return nil, nil, err
 	}
 	a = &attempt{id: uuid.NewString()}
-	a.ctx, a.cancel = context.WithCancel(m.life)
+	a.ctx, a.cancel = context.WithCancel(m.signingIn)
 	ended = m.endAttempt()
 	ended.stop()
 	if m.browser != nil {
@@ -287,7 +288,7 @@ func (m *Manager) takeManaged(ctx context.Context, a *attempt, t oauth.Tokens) (
 		m.log.Warn("the sign-in could not be stored", zap.Error(err))
 		return nil, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "the sign-in could not be stored: %v", err)
 	}
-	m.attempt = nil
+	m.attempt, m.aside = nil, false
 	m.replace(s)
 	m.endFlight(nil)
 	return s, nil

@@ -6,11 +6,15 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/gofrs/flock"
 
 	"app-server/internal/oauth"
 	"app-server/protocol"
@@ -255,4 +259,29 @@ func TestManagedSnapshotRefuses(t *testing.T) {
 	if _, err := managedAuth(odd); err == nil || strings.Contains(err.Error(), "no.jwt") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// The end does not wait for another program that holds the store while a login
+// wants to keep its tokens there.
+func TestCloseWhileStoring(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := loginBed(t)
+		lock := flock.New(filepath.Join(b.home, "auth.lock"))
+		if err := lock.Lock(); err != nil {
+			t.Fatal(err)
+		}
+		defer lock.Close()
+		if _, err := b.begin(protocol.LoginChatGPTDeviceCode); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second) // the code has been asked for by now
+		start := time.Now()
+		b.Close()
+		if took := time.Since(start); took > closeGrace {
+			t.Errorf("Close took %v", took)
+		}
+		if b.Snapshot() != nil || readAuth(t, b.home) != "" {
+			t.Error("signed in")
+		}
+	})
 }

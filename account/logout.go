@@ -9,14 +9,14 @@ import (
 )
 
 // Logout serves account/logout. It ends a login and a refresh under way, so it
-// never waits for anybody. The stored sign-in is removed in the modes that live
-// there; a logout from external tokens leaves it alone, and it is not read again
-// either: the process stays signed out. Where it cannot be removed the logout is
-// refused and nothing changed. The func returned sends account/updated and then
-// revokes what was removed, which may fail: the tokens are gone from here all
-// the same.
+// never waits for anybody. The stored sign-in is removed, also one that is not in
+// force since the configuration excludes it or nobody can read it. Only what an
+// external login has put aside stays, and is not read again either: the process
+// stays signed out. Where what is in force cannot be removed the logout is refused
+// and nothing changed. The func returned sends account/updated and then revokes
+// what was removed, which may fail: the tokens are gone from here all the same.
 func (m *Manager) Logout(ctx context.Context, _ *protocol.NoParams) (protocol.LogoutAccountResponse, func(), error) {
-	left, ended, err := m.logout(ctx)
+	removed, ended, err := m.logout(ctx)
 	if err != nil {
 		return protocol.LogoutAccountResponse{}, nil, err
 	}
@@ -24,30 +24,52 @@ func (m *Manager) Logout(ctx context.Context, _ *protocol.NoParams) (protocol.Lo
 	return protocol.LogoutAccountResponse{}, func() {
 		m.tellEnded(ended, "the account was logged out")
 		m.tellUpdated(nil)
-		if left != nil && left.managed() {
-			m.run(func() { m.revoke(left.stored.Tokens.Refresh) })
+		if !removed.IsEmpty() {
+			m.run(func() { m.revoke(removed) })
 		}
 	}, nil
 }
 
-// logout returns what was in force and the managed login that was under way.
-func (m *Manager) logout(ctx context.Context) (left *Snapshot, ended *attempt, err error) {
+// logout returns the refresh token that was removed and the managed login that
+// was under way, if there were any.
+func (m *Manager) logout(ctx context.Context) (removed protocol.Secret, ended *attempt, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	left = m.current.Load()
-	if left != nil && !m.externalActive() && m.store != nil {
-		// A refresh under way must not store its tokens afterwards.
-		undo := m.dropFlight()
-		if err := m.store.Remove(ctx); err != nil {
-			undo()
-			return nil, nil, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "the stored sign-in could not be removed: %v", err)
+	if !m.aside && m.store != nil {
+		if removed, err = m.removeStored(ctx); err != nil {
+			return removed, nil, err
 		}
 	}
 	m.replace(nil)
 	m.endFlight(signedOut())
 	ended = m.endAttempt()
 	ended.stop()
-	return left, ended, nil
+	return removed, ended, nil
+}
+
+// removeStored empties the store and returns the refresh token that it held, or
+// else the one in memory. mu is held.
+func (m *Manager) removeStored(ctx context.Context) (protocol.Secret, error) {
+	left := m.current.Load()
+	undo := m.dropFlight() // a refresh under way must not store its tokens afterwards
+	was, err := m.store.Remove(ctx)
+	switch {
+	case err == nil:
+	case left == nil: // what cannot be removed is not in force either
+		m.log.Warn("the stored sign-in, which is not used, could not be removed", zap.Error(err))
+		return protocol.Secret{}, nil
+	default:
+		undo()
+		return protocol.Secret{}, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "the stored sign-in could not be removed: %v", err)
+	}
+	switch {
+	// Another process may have refreshed it. What could not be stored is newer.
+	case was != nil && was.Tokens != nil && authMode(was) == protocol.AuthModeChatGPT && (left == nil || left.unsaved.IsEmpty()):
+		return was.Tokens.Refresh, nil
+	case left != nil && left.managed():
+		return left.stored.Tokens.Refresh, nil
+	}
+	return protocol.Secret{}, nil
 }
 
 // revoke makes a refresh token worthless at the provider.

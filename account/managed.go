@@ -113,8 +113,13 @@ type managedRefresher struct{ m *Manager }
 func (r managedRefresher) Refresh(ctx context.Context, from *Snapshot, wanted func() bool) (*Snapshot, *RefreshError) {
 	m := r.m
 	release, err := m.store.LockRefresh(ctx)
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
 		return nil, managedError(ReasonTimeout, "another program is refreshing the sign-in and does not end")
+	default:
+		m.log.Warn("the stored sign-in cannot be locked", zap.Error(err))
+		return nil, managedError(protocol.ReasonStorage, "the stored sign-in cannot be locked, so that it is not refreshed")
 	}
 	defer release()
 

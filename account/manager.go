@@ -34,7 +34,7 @@ type store interface {
 	Load() (*oauth.Auth, error)
 	Save(ctx context.Context, a *oauth.Auth) error
 	Replace(ctx context.Context, used protocol.Secret, a *oauth.Auth, keep func() bool) error
-	Remove(ctx context.Context) error
+	Remove(ctx context.Context) (was *oauth.Auth, err error)
 	LockRefresh(ctx context.Context) (release func(), err error)
 }
 
@@ -133,6 +133,10 @@ type Manager struct {
 	// life ends with Close. Notifications and all of work run under it.
 	life context.Context
 	end  context.CancelFunc
+	// signingIn is what managed logins run under. It ends at once with Close, so
+	// that none holds mu while it waits for the store.
+	signingIn    context.Context
+	endSigningIn context.CancelFunc
 	// work are the goroutines: refreshes, logins under way, revocations.
 	work sync.WaitGroup
 
@@ -149,6 +153,7 @@ type Manager struct {
 	attempt    *attempt            // the managed login under way, or nil
 	browser    *oauth.BrowserLogin // the last one: it may still be showing its last page
 	dead       deadToken           // the last refresh token that was refused for good
+	aside      bool                // an external login took the place of what is stored
 	seen       []protocol.Secret   // tokens in force since the last logout, the newest last
 	closed     bool
 }
@@ -165,6 +170,7 @@ func NewManager(o Options) *Manager {
 	}
 	m := &Manager{policy: o.Policy, ask: o.Ask, notify: o.Notify, provider: o.Provider, log: o.Log}
 	m.life, m.end = context.WithCancel(context.Background())
+	m.signingIn, m.endSigningIn = context.WithCancel(m.life)
 	if st, err := oauth.OpenStore(oauth.StoreOptions{Kind: o.Policy.Store, Home: o.Home, Keyring: o.Keyring, Log: o.Log}); err == nil {
 		m.store = st
 	} else {
@@ -191,6 +197,7 @@ func (m *Manager) Snapshot() *Snapshot { return m.current.Load() }
 // is harmless. A closed Manager signs in and refreshes no more; all else works
 // on.
 func (m *Manager) Close() {
+	m.endSigningIn()
 	m.mu.Lock()
 	m.closed = true
 	m.release(refreshError(ReasonClosed, "the server is shutting down"))

@@ -1,11 +1,13 @@
 package oauth
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/zalando/go-keyring"
@@ -15,8 +17,8 @@ import (
 // keyringService is the name under which the reference keeps its entries.
 const keyringService = "Codex Auth"
 
-// keyringTime bounds one call. A locked keyring asks its user, who may not be
-// there.
+// keyringTime bounds one look into the keyring, and one change. A locked keyring
+// asks its user, who may not be there.
 const keyringTime = 5 * time.Second
 
 // Keyring is a place of the system for small secrets. Get returns
@@ -56,6 +58,9 @@ func (systemKeyring) Delete(service, user string) error { return keyring.Delete(
 type ringPlace struct {
 	home string
 	ring Keyring
+
+	mu   sync.Mutex
+	last chan struct{} // closed when the last call has ended; nil before the first
 }
 
 // user names the home as the reference does.
@@ -68,28 +73,39 @@ func (p *ringPlace) user() string {
 	return "cli|" + hex.EncodeToString(sum[:])[:16]
 }
 
-// call runs f, but not for longer than keyringTime: then it is left behind, and
-// ends when the keyring answers.
-func (p *ringPlace) call(f func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- f() }()
-	timer := time.NewTimer(keyringTime)
-	defer timer.Stop()
-	select {
-	case err := <-done:
-		if err != nil && !errors.Is(err, ErrNoEntry) {
-			return errNoKeyring
+// call runs f, and waits for it until ctx ends: then it is left behind, and ends
+// when the keyring answers. Calls run in their order, the left ones, too: what was
+// given up must not land on top of what came after it.
+func (p *ringPlace) call(ctx context.Context, f func() error) error {
+	done := make(chan struct{})
+	p.mu.Lock()
+	before := p.last
+	p.last = done
+	p.mu.Unlock()
+	var err error // set before done is closed
+	go func() {
+		defer close(done)
+		if before != nil {
+			<-before
 		}
-		return err
-	case <-timer.C:
-		return errNoKeyring
+		err = f()
+	}()
+	select {
+	case <-done:
+		if err == nil || errors.Is(err, ErrNoEntry) {
+			return err
+		}
+	case <-ctx.Done():
 	}
+	return errNoKeyring
 }
 
 // load implements place.
 func (p *ringPlace) load() (*Auth, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), keyringTime)
+	defer cancel()
 	got := make(chan string, 1)
-	err := p.call(func() error {
+	err := p.call(ctx, func() error {
 		text, err := p.ring.Get(keyringService, p.user())
 		got <- text
 		return err
@@ -108,17 +124,17 @@ func (p *ringPlace) load() (*Auth, error) {
 }
 
 // save implements place.
-func (p *ringPlace) save(a *Auth) error {
+func (p *ringPlace) save(ctx context.Context, a *Auth) error {
 	raw, err := a.encode()
 	if err != nil {
 		return err
 	}
-	return p.call(func() error { return p.ring.Set(keyringService, p.user(), string(raw)) })
+	return p.call(ctx, func() error { return p.ring.Set(keyringService, p.user(), string(raw)) })
 }
 
 // remove implements place.
-func (p *ringPlace) remove() error {
-	err := p.call(func() error { return p.ring.Delete(keyringService, p.user()) })
+func (p *ringPlace) remove(ctx context.Context) error {
+	err := p.call(ctx, func() error { return p.ring.Delete(keyringService, p.user()) })
 	if errors.Is(err, ErrNoEntry) {
 		return nil
 	}
@@ -147,25 +163,25 @@ func (p *autoPlace) load() (*Auth, error) {
 
 // save implements place. What goes into the keyring leaves no file behind, and
 // what does not (it may be too large) no older entry, which would win.
-func (p *autoPlace) save(a *Auth) error {
-	if err := p.ring.save(a); err != nil {
+func (p *autoPlace) save(ctx context.Context, a *Auth) error {
+	if err := p.ring.save(ctx, a); err != nil {
 		p.log.Info("the sign-in is kept in auth.json", zap.NamedError("why", err))
-		if err := p.file.save(a); err != nil {
+		if err := p.file.save(ctx, a); err != nil {
 			return err
 		}
-		if err := p.ring.remove(); err != nil {
+		if err := p.ring.remove(ctx); err != nil {
 			p.log.Debug("the keyring is not used", zap.Error(err))
 		}
 		return nil
 	}
-	return p.file.remove()
+	return p.file.remove(ctx)
 }
 
 // remove implements place. Both places are emptied; a keyring that cannot be
 // used holds nothing that anybody here could read.
-func (p *autoPlace) remove() error {
-	if err := p.ring.remove(); err != nil {
+func (p *autoPlace) remove(ctx context.Context) error {
+	if err := p.ring.remove(ctx); err != nil {
 		p.log.Debug("the keyring is not used", zap.Error(err))
 	}
-	return p.file.remove()
+	return p.file.remove(ctx)
 }

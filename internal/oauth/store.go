@@ -58,12 +58,12 @@ type Store struct {
 // lock for changes, load also without.
 type place interface {
 	load() (*Auth, error)
-	save(*Auth) error
-	remove() error
+	save(context.Context, *Auth) error
+	remove(context.Context) error
 }
 
 // locks exclude other changes and other refreshes of the same sign-in. The error
-// of hold is that of ctx, wrapped.
+// of hold wraps that of ctx where it was not to be had in time.
 type locks interface {
 	hold(ctx context.Context, name string) (release func(), err error)
 }
@@ -77,14 +77,14 @@ func (s *Store) Load() (*Auth, error) { return s.place.load() }
 
 // Save replaces whatever is stored.
 func (s *Store) Save(ctx context.Context, a *Auth) error {
-	return s.changing(ctx, func() error { return s.place.save(a) })
+	return s.changing(ctx, func(ctx context.Context) error { return s.place.save(ctx, a) })
 }
 
 // Replace is Save, provided that the refresh token used is still the one that is
 // stored; else it changes nothing and returns ErrChanged. keep is asked last, and
 // false is ErrChanged, too.
 func (s *Store) Replace(ctx context.Context, used protocol.Secret, a *Auth, keep func() bool) error {
-	return s.changing(ctx, func() error {
+	return s.changing(ctx, func(ctx context.Context) error {
 		now, err := s.place.load()
 		if err != nil {
 			return err
@@ -92,12 +92,18 @@ func (s *Store) Replace(ctx context.Context, used protocol.Secret, a *Auth, keep
 		if !now.holds(used) || !keep() {
 			return ErrChanged
 		}
-		return s.place.save(a)
+		return s.place.save(ctx, a)
 	})
 }
 
-// Remove leaves nothing stored.
-func (s *Store) Remove(ctx context.Context) error { return s.changing(ctx, s.place.remove) }
+// Remove leaves nothing stored. It returns what was, as far as that could be read.
+func (s *Store) Remove(ctx context.Context) (was *Auth, err error) {
+	err = s.changing(ctx, func(ctx context.Context) error {
+		was, _ = s.place.load() // what cannot be read goes all the same
+		return s.place.remove(ctx)
+	})
+	return was, err
+}
 
 // LockRefresh waits until no other refresh of the same sign-in is under way, here
 // or in another process.
@@ -106,15 +112,17 @@ func (s *Store) LockRefresh(ctx context.Context) (release func(), err error) {
 }
 
 // changing runs f under the lock for changes.
-func (s *Store) changing(ctx context.Context, f func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, lockTime)
-	defer cancel()
-	release, err := s.locks.hold(ctx, writeLock)
+func (s *Store) changing(ctx context.Context, f func(context.Context) error) error {
+	wait, given := context.WithTimeout(ctx, lockTime)
+	release, err := s.locks.hold(wait, writeLock)
+	given()
 	if err != nil {
 		return err
 	}
 	defer release()
-	return f()
+	ctx, cancel := context.WithTimeout(ctx, keyringTime)
+	defer cancel()
+	return f(ctx)
 }
 
 // StoreOptions say where a sign-in is kept.
@@ -137,7 +145,7 @@ func OpenStore(o StoreOptions) (*Store, error) {
 	if o.Keyring == nil {
 		o.Keyring = noKeyring{}
 	}
-	file, ring := &filePlace{o.Home}, &ringPlace{o.Home, o.Keyring}
+	file, ring := &filePlace{o.Home}, &ringPlace{home: o.Home, ring: o.Keyring}
 	s := &Store{locks: homeLocks{o.Home, o.Log}}
 	switch o.Kind {
 	case "", "file":
@@ -160,9 +168,10 @@ type homeLocks struct {
 	log  *zap.Logger
 }
 
-// hold implements locks. Where the folder cannot hold lock files (it is mounted
-// read-only, say) nobody can change auth.json either, so that the lock is done
-// without.
+// hold implements locks. Where there can be no lock (the home is mounted
+// read-only, the file is somebody else's, the file system knows none) it is done
+// without: a sign-in that works goes on working. Any other fault is an error,
+// since a refresh token works once.
 func (h homeLocks) hold(ctx context.Context, name string) (release func(), err error) {
 	if err := os.MkdirAll(h.home, 0o700); err != nil {
 		return nil, err
@@ -173,10 +182,18 @@ func (h homeLocks) hold(ctx context.Context, name string) (release func(), err e
 		return func() { _ = l.Close() }, nil
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("another process holds %s: %w", name, ctx.Err())
-	default:
+	case lockless(err):
 		h.log.Debug("no lock on the home", zap.String("name", name), zap.Error(err))
 		return func() {}, nil
+	default:
+		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
+}
+
+// lockless reports whether err says that there can be no lock.
+func lockless(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) ||
+		errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.ENOLCK)
 }
 
 // memoryLocks are those of a sign-in in memory. A channel holds a value while its
@@ -231,7 +248,7 @@ func (p *filePlace) load() (*Auth, error) {
 // file cannot be replaced (it is mounted into a container, say) it is written in
 // place: a refresh token that was used up and whose successor is lost would end
 // the sign-in.
-func (p *filePlace) save(a *Auth) error {
+func (p *filePlace) save(_ context.Context, a *Auth) error {
 	raw, err := a.encode()
 	if err != nil {
 		return err
@@ -269,7 +286,7 @@ func overwrite(path string, content []byte) error {
 // remove implements place. Where the file cannot be removed (it is mounted into
 // a container, say) it is emptied in place, which ends the sign-in, too. What a
 // link points at is emptied as well: the link alone would leave the tokens there.
-func (p *filePlace) remove() error {
+func (p *filePlace) remove(context.Context) error {
 	path := p.path()
 	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		if err := overwrite(path, emptyAuth); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -290,7 +307,7 @@ type memoryPlace struct{ auth atomic.Pointer[Auth] }
 func (p *memoryPlace) load() (*Auth, error) { return p.auth.Load(), nil }
 
 // save implements place.
-func (p *memoryPlace) save(a *Auth) error { p.auth.Store(a); return nil }
+func (p *memoryPlace) save(_ context.Context, a *Auth) error { p.auth.Store(a); return nil }
 
 // remove implements place.
-func (p *memoryPlace) remove() error { p.auth.Store(nil); return nil }
+func (p *memoryPlace) remove(context.Context) error { p.auth.Store(nil); return nil }

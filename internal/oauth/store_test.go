@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,7 +114,7 @@ func TestStores(t *testing.T) {
 			ctx := t.Context()
 			s := open(t, kind, filepath.Join(t.TempDir(), "home"), &ring{})
 			wantStored(t, s, nil)
-			if err := s.Remove(ctx); err != nil {
+			if _, err := s.Remove(ctx); err != nil {
 				t.Error(err)
 			}
 			if err := s.Save(ctx, signIn("r1")); err != nil {
@@ -130,7 +131,7 @@ func TestStores(t *testing.T) {
 				t.Error(err)
 			}
 			wantStored(t, s, signIn("r2"))
-			if err := s.Remove(ctx); err != nil {
+			if _, err := s.Remove(ctx); err != nil {
 				t.Error(err)
 			}
 			wantStored(t, s, nil)
@@ -206,7 +207,8 @@ func TestKeyringFaults(t *testing.T) {
 	r := &ring{err: errors.New("cannot store top-secret")}
 	s := open(t, "keyring", t.TempDir(), r)
 	_, loadErr := s.Load()
-	for _, err := range []error{loadErr, s.Save(t.Context(), signIn("top-secret")), s.Remove(t.Context())} {
+	_, removeErr := s.Remove(t.Context())
+	for _, err := range []error{loadErr, s.Save(t.Context(), signIn("top-secret")), removeErr} {
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("error %v", err)
 		}
@@ -230,6 +232,35 @@ func TestKeyringHangs(t *testing.T) {
 		close(r.stuck)
 		synctest.Wait()
 	})
+}
+
+// What was given up must not come back once the keyring answers.
+func TestKeyringAnswersLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &ring{stuck: make(chan struct{})}
+		s := open(t, "auto", t.TempDir(), r)
+		if err := s.Save(t.Context(), signIn("r1")); err != nil {
+			t.Fatal(err) // auth.json has it
+		}
+		if _, err := s.Remove(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		close(r.stuck)
+		synctest.Wait()
+		wantStored(t, s, nil)
+	})
+}
+
+// A lock is done without where there can be none, and for no other reason.
+func TestLockless(t *testing.T) {
+	for err, want := range map[error]bool{
+		syscall.EROFS: true, syscall.EACCES: true, syscall.EPERM: true, syscall.ENOLCK: true, syscall.ENOSYS: true,
+		syscall.EMFILE: false, syscall.EIO: false, syscall.EISDIR: false, context.DeadlineExceeded: false,
+	} {
+		if got := lockless(&os.PathError{Op: "open", Path: refreshLock, Err: err}); got != want {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
 }
 
 func TestAutoStore(t *testing.T) {
@@ -259,7 +290,7 @@ func TestAutoStore(t *testing.T) {
 		t.Errorf("%v, %d entries", err, r.count())
 	}
 	wantStored(t, s, signIn("r4"))
-	if err := s.Remove(t.Context()); err != nil {
+	if _, err := s.Remove(t.Context()); err != nil {
 		t.Error(err)
 	}
 	wantStored(t, s, nil)
@@ -285,7 +316,7 @@ func TestFileBehindLink(t *testing.T) {
 	if st, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && st.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", st, err)
 	}
-	if err := s.Remove(t.Context()); err != nil {
+	if _, err := s.Remove(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	wantStored(t, s, nil)
