@@ -26,6 +26,7 @@ func TestFailures(t *testing.T) {
 		"context":         {&backend.Error{Kind: backend.KindContextWindow}, "contextWindowExceeded"},
 		"usage":           {&backend.Error{Kind: backend.KindUsageLimit, Status: 429}, "usageLimitExceeded"},
 		"overloaded":      {&backend.Error{Kind: backend.KindOverloaded}, "serverOverloaded"},
+		"cyber policy":    {&backend.Error{Kind: backend.KindCyberPolicy}, "cyberPolicy"},
 		"too many":        {&backend.Error{Kind: backend.KindTooManyRequests, Status: 429}, `{"responseTooManyFailedAttempts":{"httpStatusCode":429}}`},
 		"connect":         {&backend.Error{Kind: backend.KindConnectFailed}, `{"httpConnectionFailed":{"httpStatusCode":null}}`},
 		"disconnected":    {&backend.Error{Kind: backend.KindStreamDisconnected}, `{"responseStreamDisconnected":{"httpStatusCode":null}}`},

@@ -134,6 +134,7 @@ func (c *Client) statusError(ctx context.Context, k *call, a *answer, cred crede
 	case status >= 300 && status < 400:
 		e.Kind, e.Message = KindOther, fmt.Sprintf("The backend at %s answered %s, a redirect that is not followed", a.url, statusText(status))
 	case e.byCode(up, now): // filled in
+		e.silent = e.Kind == KindOverloaded // a moment later there may be room
 	case status == http.StatusTooManyRequests:
 		e.Kind, e.Message, e.Retry = KindTooManyRequests, told, RetryStream
 		e.askPause(retryAfter(h, up.Message, now))
@@ -167,10 +168,10 @@ func (e *Error) byCode(up upstream, now time.Time) bool {
 			e.Kind, e.Message = KindUsageLimit, "The quota of this account is used up"+colon
 		case "server_is_overloaded", "slow_down":
 			e.Kind, e.Message = KindOverloaded, "The model has no capacity left at the moment"+colon
+		case "cyber_policy":
+			e.Kind, e.Message = KindCyberPolicy, "The backend refused the request under its policy on cyber security"+colon
 		case "invalid_prompt":
 			e.Kind, e.Message = KindInvalidPrompt, "The backend refused the prompt"+colon
-		case "cyber_policy":
-			e.Kind, e.Message = KindCyberPolicy, "The backend refused the request as a risk to the security of computers"+colon
 		default:
 			continue
 		}
