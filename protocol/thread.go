@@ -23,15 +23,17 @@ type Thread struct {
 	UpdatedAt     int64        `json:"updatedAt"`
 	Status        ThreadStatus `json:"status"`
 	// Path is the rollout file; null for a thread that is kept in memory only.
-	Path          *string  `json:"path"`
-	Cwd           string   `json:"cwd"`
-	CLIVersion    string   `json:"cliVersion"`
-	Source        string   `json:"source"`
-	AgentNickname *string  `json:"agentNickname"`
-	AgentRole     *string  `json:"agentRole"`
-	GitInfo       *GitInfo `json:"gitInfo"`
-	Name          *string  `json:"name"`
-	Turns         []Turn   `json:"turns"`
+	Path       *string `json:"path"`
+	Cwd        string  `json:"cwd"`
+	CLIVersion string  `json:"cliVersion"`
+	// Source is what kind of program began the thread: a text, or an object for
+	// the agents that another thread has begun.
+	Source        jsontext.Value `json:"source"`
+	AgentNickname *string        `json:"agentNickname"`
+	AgentRole     *string        `json:"agentRole"`
+	GitInfo       *GitInfo       `json:"gitInfo"`
+	Name          *string        `json:"name"`
+	Turns         []Turn         `json:"turns"`
 }
 
 // SourceAppServer is the source of every thread that an app-server starts: the

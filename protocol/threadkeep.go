@@ -115,16 +115,17 @@ type GetConversationSummaryResponse struct {
 // ConversationSummary is a stored thread in an older form. Times are RFC 3339
 // texts in UTC.
 type ConversationSummary struct {
-	ConversationID string               `json:"conversationId"`
-	Path           string               `json:"path"`
-	Preview        string               `json:"preview"`
-	Timestamp      *string              `json:"timestamp"`
-	UpdatedAt      *string              `json:"updatedAt"`
-	ModelProvider  string               `json:"modelProvider"`
-	Cwd            string               `json:"cwd"`
-	CLIVersion     string               `json:"cliVersion"`
-	Source         string               `json:"source"`
-	GitInfo        *ConversationGitInfo `json:"gitInfo"`
+	ConversationID string  `json:"conversationId"`
+	Path           string  `json:"path"`
+	Preview        string  `json:"preview"`
+	Timestamp      *string `json:"timestamp"`
+	UpdatedAt      *string `json:"updatedAt"`
+	ModelProvider  string  `json:"modelProvider"`
+	Cwd            string  `json:"cwd"`
+	CLIVersion     string  `json:"cliVersion"`
+	// Source is as the thread's file has it.
+	Source  jsontext.Value       `json:"source"`
+	GitInfo *ConversationGitInfo `json:"gitInfo"`
 }
 
 // ConversationGitInfo is a [GitInfo] in the older form.

@@ -122,8 +122,9 @@ func (m *Manager) query(p *protocol.ThreadListParams) (q rollout.Query, ok bool)
 	override(&q.Archived, p.Archived)
 	override(&q.Search, p.SearchTerm)
 	q.Limit = pageSize(p.Limit, defaultPage, maxPage)
+	q.Provider = m.config.Load().ModelProvider
 	if q.ModelProviders = p.ModelProviders; q.ModelProviders == nil {
-		q.ModelProviders = []string{m.config.Load().ModelProvider}
+		q.ModelProviders = []string{q.Provider}
 	}
 	for _, k := range p.SourceKinds {
 		q.SourceKinds = append(q.SourceKinds, string(k))

@@ -221,9 +221,10 @@ func settingsOf(log *rollout.Log) lastSettings {
 	return l
 }
 
-// onto puts the settings of an earlier turn in the place of the configuration's.
-func (l *lastSettings) onto(s *settings) {
-	if l.provider != "" {
+// onto puts the settings of an earlier turn in the place of the configuration's. A
+// provider that is not defined any more stays behind.
+func (l *lastSettings) onto(s *settings, cfg *config.Config) {
+	if _, ok := cfg.Providers[l.provider]; ok {
 		s.provider = l.provider
 	}
 	last := l.Settings

@@ -161,7 +161,7 @@ func (m *Manager) live(id string) *thread {
 // does.
 func (m *Manager) livePath(path string) *thread {
 	for _, t := range m.all() {
-		if t.file != nil && t.file.Path() == path {
+		if t.keptIn(path) {
 			return m.live(t.id)
 		}
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -41,6 +42,7 @@ func (m *Manager) look(ctx context.Context, id string) (v protocol.Thread, r tur
 // storedView is a stored thread as the wire shows it, without its turns.
 func (m *Manager) storedView(log *rollout.Log) protocol.Thread {
 	v := log.Thread()
+	v.ModelProvider = cmp.Or(v.ModelProvider, m.config.Load().ModelProvider)
 	v.Name, v.GitInfo = m.store.Name(log.Meta.ID), m.store.Git(&log.Meta)
 	return v
 }

@@ -25,7 +25,7 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 		switch {
 		case p.History != nil:
 			return none, nil, protocol.Invalid(protocol.ReasonInvalidParams, "The thread %s is loaded already; it takes no other history", t.id)
-		case given(p.Path) && (t.file == nil || t.file.Path() != absolute(*p.Path, m.cwd)):
+		case given(p.Path) && !t.keptIn(absolute(*p.Path, m.cwd)):
 			return none, nil, protocol.Invalid(protocol.ReasonInvalidParams, "The thread %s is loaded already, and not from this path", t.id)
 		}
 		r, then, err := m.rejoin(ctx, t, p.ExcludeTurns)

@@ -73,7 +73,7 @@ func wantedSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string, 
 	}
 	kept := last != nil && last.Settings != nil
 	if last != nil {
-		last.onto(&s)
+		last.onto(&s, cfg)
 	}
 	override(&s.model, p.Model)
 	override(&s.provider, p.ModelProvider)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -159,6 +160,20 @@ func (t *thread) create(ctx context.Context) error {
 	var err error
 	t.file, err = t.m.store.Create(t.meta)
 	return err
+}
+
+// keptIn reports whether the thread's file is at a path, which may lead there by
+// links.
+func (t *thread) keptIn(path string) bool {
+	if t.file == nil || t.file.Path() == path {
+		return t.file != nil
+	}
+	own, err := os.Stat(t.file.Path())
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(path)
+	return err == nil && os.SameFile(own, other)
 }
 
 // shut writes what waits and gives the thread's file up. Nothing of the thread

@@ -132,7 +132,7 @@ func (t *thread) view() protocol.Thread {
 	v := protocol.Thread{
 		ID: t.id, SessionID: t.id, ForkedFromID: optional(t.meta.ForkedFrom), Preview: t.preview, Ephemeral: t.ephemeral,
 		ModelProvider: t.settings.provider, CreatedAt: t.meta.Created.Unix(), UpdatedAt: t.updated.Unix(), Status: t.status,
-		Cwd: t.settings.cwd, CLIVersion: t.meta.CLIVersion, Source: t.meta.SourceKind(), AgentNickname: t.meta.AgentNickname,
+		Cwd: t.settings.cwd, CLIVersion: t.meta.CLIVersion, Source: t.meta.WireSource(), AgentNickname: t.meta.AgentNickname,
 		AgentRole: t.meta.AgentRole, GitInfo: t.git, Name: t.name, Turns: []protocol.Turn{},
 	}
 	if t.file != nil {

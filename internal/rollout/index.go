@@ -265,7 +265,7 @@ func beginning(s string, limit int) string {
 }
 
 // indexVersion changes with what a head holds.
-const indexVersion = 1
+const indexVersion = 2
 
 // indexHeader is the first line of the index file. CRC is of all that follows.
 type indexHeader struct {

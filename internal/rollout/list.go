@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -24,6 +25,8 @@ type Query struct {
 	// Limit is how many entries a page has at most; 0 for no limit.
 	Limit          int
 	ModelProviders []string
+	// Provider counts as the provider of threads whose files name none.
+	Provider string
 	// SourceKinds are kinds as [Meta.SourceKind] gives them. Empty means those
 	// that a user talks to: cli and vscode.
 	SourceKinds []string
@@ -132,6 +135,7 @@ func (s *Store) filter(heads []*head, q *Query) []Entry {
 			continue
 		}
 		e := h.entry(s.home, q.Archived)
+		e.Meta.ModelProvider = cmp.Or(e.Meta.ModelProvider, q.Provider)
 		e.Name = names[h.ID].Name
 		if n := metadata[h.ID]; n.Git != nil {
 			e.Git = n.git()
@@ -205,7 +209,7 @@ func threadOf(m *Meta) protocol.Thread {
 	t := protocol.Thread{
 		ID: m.ID, SessionID: m.ID, ModelProvider: m.ModelProvider, CreatedAt: m.Created.Unix(),
 		Status: protocol.ThreadStatus{Type: protocol.StatusNotLoaded}, Cwd: m.Cwd, CLIVersion: m.CLIVersion,
-		Source: m.SourceKind(), AgentNickname: m.AgentNickname, AgentRole: m.AgentRole, GitInfo: m.Git,
+		Source: m.WireSource(), AgentNickname: m.AgentNickname, AgentRole: m.AgentRole, GitInfo: m.Git,
 		Turns: []protocol.Turn{},
 	}
 	if m.ForkedFrom != "" {

@@ -397,3 +397,30 @@ func TestNameGoesToTheFile(t *testing.T) {
 		t.Errorf("name %s", *n)
 	}
 }
+
+// TestFoldersThatAreLinks keeps the threads on another disk.
+func TestFoldersThatAreLinks(t *testing.T) {
+	s := New(t.TempDir())
+	id, archived := stored(t, s, nil).ID, stored(t, s, nil).ID
+	if _, err := s.Archive(archived); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{sessionsDir, archiveDir} {
+		at, elsewhere := filepath.Join(s.home, dir), filepath.Join(t.TempDir(), "elsewhere")
+		if err := os.Rename(at, elsewhere); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(elsewhere, at); err != nil {
+			t.Skip(err)
+		}
+	}
+	for q, want := range map[bool]string{false: id, true: archived} {
+		page := list(t, s, Query{Archived: q})
+		if diff := cmp.Diff([]string{want}, idsOf(page)); diff != "" {
+			t.Error(diff)
+		}
+		if at, err := s.Find(want); err != nil || at.Path != page.Entries[0].Path {
+			t.Errorf("found %v, %v, listed %s", at, err, page.Entries[0].Path)
+		}
+	}
+}

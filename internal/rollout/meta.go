@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -23,8 +24,8 @@ type Meta struct {
 	Originator    string
 	CLIVersion    string
 	ModelProvider string
-	// Source is what kind of program began the thread; nil is told as
-	// [protocol.SourceAppServer].
+	// Source is what kind of program began the thread, in the form of the files;
+	// nil counts as [protocol.SourceAppServer].
 	Source jsontext.Value
 	// Instructions are the base instructions; nil where the file has none.
 	Instructions *string
@@ -110,6 +111,14 @@ func readMeta(raw jsontext.Value) (Meta, *sessionMeta, error) {
 		CLIVersion: p.CLIVersion, Source: p.Source, AgentNickname: p.Nickname, AgentRole: p.Role,
 		DynamicTools: p.DynamicTools,
 	}
+	if m.Created.IsZero() && id.Version() == 7 {
+		sec, nsec := id.Time().UnixTime()
+		m.Created = time.Unix(sec, nsec)
+	}
+	if spawn := member(member(p.Source, "subagent"), "thread_spawn"); m.AgentNickname == nil && m.AgentRole == nil {
+		optional(member(spawn, "agent_nickname"), &m.AgentNickname)
+		optional(member(spawn, "agent_role"), &m.AgentRole)
+	}
 	if p.Provider != nil {
 		m.ModelProvider = *p.Provider
 	}
@@ -133,44 +142,71 @@ func readTime(s string) time.Time {
 	return t
 }
 
-// SourceKind is the kind of a thread's source, as thread/list filters by it.
-func (m *Meta) SourceKind() string { return sourceKind(m.Source) }
+// SourceKind is the kind of a thread's source, as thread/list filters by it. Some
+// sources are of no kind that a list can ask for.
+func (m *Meta) SourceKind() string {
+	kind, _ := readSource(m.Source)
+	return kind
+}
 
-// sourceKind reads a source: a text, or an object for the threads that another
-// thread has begun.
-func sourceKind(raw jsontext.Value) string {
+// WireSource is the thread's source as the wire tells it.
+func (m *Meta) WireSource() jsontext.Value {
+	_, wire := readSource(m.Source)
+	return wire
+}
+
+// agents are threads that the reference begins for itself, by the names in files.
+var agents = map[string]string{
+	"review": "subAgentReview", "compact": "subAgentCompact", "memory_consolidation": "subAgentMemoryConsolidation",
+}
+
+// sourceObject is a source that is no text.
+type sourceObject struct {
+	Custom   *string        `json:"custom"`
+	Subagent jsontext.Value `json:"subagent"`
+}
+
+// readSource gives the kind of a source and its form on the wire, which has a
+// closed set of them: what does not belong to it is told as another agent, or as
+// unknown.
+func readSource(raw jsontext.Value) (kind string, wire jsontext.Value) {
+	kind = "unknown"
 	switch raw.Kind() {
 	case '"':
-		var s string
-		if json.Unmarshal(raw, &s) != nil {
-			return "unknown"
-		}
-		switch s {
+		switch s := text(raw); s {
 		case "cli", "vscode", "exec":
-			return s
+			kind = s
 		case "mcp", "appServer":
-			return "appServer"
+			kind = "appServer"
 		}
 	case '{':
-		var o struct {
-			Subagent jsontext.Value `json:"subagent"`
+		var o sourceObject
+		if json.Unmarshal(raw, &o, lenient) != nil {
+			break
 		}
-		if json.Unmarshal(raw, &o, lenient) != nil || len(o.Subagent) == 0 {
-			return "unknown"
+		switch {
+		case o.Custom != nil:
+			return "custom", jsontext.Value(`{"custom":` + string(quoted(*o.Custom)) + `}`)
+		case o.Subagent != nil:
+			kind, agent := readAgent(o.Subagent)
+			return kind, jsontext.Value(`{"subAgent":` + string(agent) + `}`)
 		}
-		switch string(o.Subagent) {
-		case `"review"`:
-			return "subAgentReview"
-		case `"compact"`:
-			return "subAgentCompact"
-		}
-		var spawn struct {
-			Spawn jsontext.Value `json:"thread_spawn"`
-		}
-		if json.Unmarshal(o.Subagent, &spawn, lenient) == nil && len(spawn.Spawn) > 0 {
-			return "subAgentThreadSpawn"
-		}
-		return "subAgentOther"
+	default:
+		kind = protocol.SourceAppServer
 	}
-	return "unknown"
+	return kind, quoted(kind)
+}
+
+func readAgent(raw jsontext.Value) (kind string, wire jsontext.Value) {
+	name := text(raw)
+	if kind, ok := agents[name]; ok {
+		return kind, raw
+	}
+	if member(raw, "thread_spawn").Kind() == '{' {
+		return "subAgentThreadSpawn", raw
+	}
+	if member(raw, "other").Kind() == '"' {
+		return "subAgentOther", raw
+	}
+	return "subAgentOther", jsontext.Value(`{"other":` + string(quoted(cmp.Or(name, "unknown"))) + `}`)
 }

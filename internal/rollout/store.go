@@ -205,7 +205,8 @@ func (s *Store) files(ctx context.Context, archived bool, each func(path string,
 	if archived {
 		root = filepath.Join(s.home, archiveDir)
 	}
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	// Not filepath.WalkDir, which does not follow a root that is a link.
+	return fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -219,7 +220,7 @@ func (s *Store) files(ctx context.Context, archived bool, each func(path string,
 		if !ok || !d.Type().IsRegular() {
 			return nil
 		}
-		return each(path, n, d)
+		return each(filepath.Join(root, path), n, d)
 	})
 }
 
