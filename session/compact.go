@@ -7,7 +7,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
@@ -129,9 +128,7 @@ func (u *turn) restart(summary string) {
 	if c == &u.th.conv {
 		// What came meanwhile stands in the file before what replaces it all.
 		_ = u.th.do(u.th.m.base, func() {
-			for _, raw := range u.th.takeInjected() {
-				c.hear(raw)
-			}
+			c.hear(u.th.takeInjected())
 		})
 	}
 	u.keep(rollout.Compacted(summary, c.items), rollout.TurnContext(u.storedSettings()))
@@ -279,16 +276,4 @@ func withoutOldest(items []jsontext.Value) []jsontext.Value {
 		rest = append(rest, raw)
 	}
 	return rest
-}
-
-// callOf tells an item's type, and the call that it makes or answers.
-func callOf(raw jsontext.Value) (kind, id string) {
-	var it struct {
-		Type   string `json:"type"`
-		CallID string `json:"call_id"`
-	}
-	if json.Unmarshal(raw, &it, rawOptions) != nil {
-		return "", ""
-	}
-	return it.Type, it.CallID
 }

@@ -33,9 +33,10 @@ type conversation struct {
 	window int
 	// limits are the last rate limits that the backend told.
 	limits limits
-	// owed are outputs and notes that a turn which died has left to be given; the
-	// next turn begins with them.
-	owed []jsontext.Value
+	// foreign says that some items are of no turn of this server, so that calls
+	// among them may have no output; interrupted that a turn died and the model does
+	// not know of it. See due.
+	foreign, interrupted bool
 	// warned are the models that the parent was warned of.
 	warned map[string]bool
 }
@@ -46,6 +47,19 @@ func (c *conversation) add(raw jsontext.Value) {
 	c.added += itemTokens(raw)
 }
 
+// due is what the model must be given before the next request.
+func (c *conversation) due() []jsontext.Value {
+	var out []jsontext.Value
+	if c.foreign {
+		out = unanswered(c.items)
+	}
+	if c.interrupted {
+		out = append(out, abortedNote())
+	}
+	c.foreign, c.interrupted = false, false
+	return out
+}
+
 // input is the conversation so far, for a request. Later items are not seen by
 // its holder.
 func (c *conversation) input() []jsontext.Value { return c.items[:len(c.items):len(c.items)] }
@@ -54,7 +68,8 @@ func (c *conversation) input() []jsontext.Value { return c.items[:len(c.items):l
 // this thread alone is not in it.
 func (c *conversation) fork() conversation {
 	return conversation{
-		items: c.input(), told: c.told, usage: c.usage, words: slices.Clip(c.words), counted: c.counted, added: c.added, owed: c.owed,
+		items: c.input(), told: c.told, usage: c.usage, words: slices.Clip(c.words), counted: c.counted, added: c.added,
+		foreign: c.foreign, interrupted: c.interrupted,
 	}
 }
 
@@ -153,6 +168,12 @@ const (
 	itemCustom     = "custom_tool_call"
 	itemLocalShell = "local_shell_call"
 	itemWebSearch  = "web_search_call"
+)
+
+// Types that other servers serve.
+const (
+	itemToolSearch      = "tool_search_call"
+	itemImageGeneration = "image_generation_call"
 )
 
 // readItem reads an item of the model. An item that does not have the shape of

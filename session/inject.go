@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"app-server/internal/prompt"
@@ -25,15 +24,12 @@ func (m *Manager) InjectItems(ctx context.Context, p *protocol.ThreadInjectItems
 	if len(p.Items) == 0 {
 		return r, protocol.Invalid(protocol.ReasonInvalidParams, "There are no items")
 	}
+	if err := checkItems("items", p.Items); err != nil {
+		return r, protocol.Invalid(protocol.ReasonInvalidParams, "%v", err)
+	}
 	items := make([]jsontext.Value, len(p.Items))
 	records := make([]rollout.Record, len(p.Items))
 	for i, raw := range p.Items {
-		var item struct {
-			Type string `json:"type"`
-		}
-		if json.Unmarshal(raw, &item, rawOptions) != nil || item.Type == "" {
-			return r, protocol.Invalid(protocol.ReasonInvalidParams, "items[%d] is no item: an object with a type is expected", i)
-		}
 		items[i] = forBackend(raw.Clone())
 		records[i] = rollout.ResponseItem(items[i])
 	}
@@ -47,9 +43,7 @@ func (m *Manager) InjectItems(ctx context.Context, p *protocol.ThreadInjectItems
 			t.injected = append(t.injected, items...)
 			return
 		}
-		for _, raw := range items {
-			t.conv.hear(raw)
-		}
+		t.conv.hear(items)
 		t.settled = t.conv.fork()
 	})
 	if doErr != nil {
@@ -66,14 +60,20 @@ func (t *thread) takeInjected() []jsontext.Value {
 	return items
 }
 
-// hear adds an item that did not come from a turn. Words of the user in it outlive
+// hear adds items that did not come from a turn. Words of the user in them outlive
 // a compaction like others.
-func (c *conversation) hear(raw jsontext.Value) {
-	c.add(raw)
-	m, _ := readMessage(raw)
-	for _, text := range m.userTexts() {
-		if !prompt.IsContext(text) {
-			c.words = append(c.words, text)
+func (c *conversation) hear(items []jsontext.Value) {
+	if len(items) == 0 {
+		return
+	}
+	for _, raw := range fitting(c.items, items) {
+		c.add(raw)
+		m, _ := readMessage(raw)
+		for _, text := range m.userTexts() {
+			if !prompt.IsContext(text) {
+				c.words = append(c.words, text)
+			}
 		}
 	}
+	c.foreign = true
 }

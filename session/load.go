@@ -3,7 +3,6 @@ package session
 import (
 	"bytes"
 	"context"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -68,6 +67,7 @@ func storedConversation(log *rollout.Log, items []jsontext.Value, here docs) con
 	var c conversation
 	var context, docs, aborted bool // whether the model was told of them
 	skills := ""
+	items = fitting(nil, items)
 	for i, raw := range items {
 		raw = forBackend(raw)
 		items[i] = raw
@@ -102,10 +102,8 @@ func storedConversation(log *rollout.Log, items []jsontext.Value, here docs) con
 		}
 		c.told.skills.text = skills // of no folder, so that they are looked for again
 	}
-	c.owed = unanswered(items)
-	if log.Unended() && !aborted {
-		c.owed = append(c.owed, abortedNote())
-	}
+	c.foreign = true
+	c.interrupted = log.Unended() && !aborted
 	return c
 }
 
@@ -122,15 +120,6 @@ func toldBefore(s *rollout.Settings) told {
 		t.modeDeveloper = *s.Mode.Settings.DeveloperInstructions
 	}
 	return t
-}
-
-// forBackend is a stored item as it goes out: some servers keep ids that the
-// backend does not know again.
-func forBackend(raw jsontext.Value) jsontext.Value {
-	if bytes.Contains(raw, []byte(`"id"`)) {
-		return withoutID(raw)
-	}
-	return raw
 }
 
 // readMessage reads an item that is a message.
@@ -176,33 +165,6 @@ func firstWords(items []jsontext.Value) string {
 		}
 	}
 	return ""
-}
-
-// unanswered are outputs for the calls that have none, because the server was
-// killed: the backend refuses a conversation with such a call. Of calls with one
-// id, the first ones are those that were answered.
-func unanswered(items []jsontext.Value) []jsontext.Value {
-	var calls []waitingCall
-	answers := map[string]int{}
-	for _, raw := range items {
-		kind, id := callOf(raw)
-		switch {
-		case id == "":
-		case strings.HasSuffix(kind, "_output"):
-			answers[id]++
-		case kind == itemCustom:
-			calls = append(calls, waitingCall{tools.Call{Kind: tools.CallCustom}, id})
-		case kind == itemFunction || kind == itemLocalShell:
-			calls = append(calls, waitingCall{source: id})
-		}
-	}
-	var out []jsontext.Value
-	for _, c := range calls {
-		if answers[c.source]--; answers[c.source] < 0 {
-			out = append(out, outputItem(c, tools.Output{Text: "The call was aborted because the server ended before it was done. It may have been carried out in part."}))
-		}
-	}
-	return out
 }
 
 // lastSettings are those that a stored thread goes on with where the parent says

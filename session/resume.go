@@ -148,6 +148,9 @@ func (m *Manager) rejoin(ctx context.Context, t *thread, excludeTurns bool) (r p
 // resumeHistory begins a new thread with the items that the parent gives. They
 // are in its file from the start.
 func (m *Manager) resumeHistory(ctx context.Context, p *protocol.ThreadResumeParams) (r protocol.ThreadStartResponse, then func(), err error) {
+	if err := checkItems("history", p.History); err != nil {
+		return r, nil, protocol.Invalid(protocol.ReasonInvalidParams, "%v", err)
+	}
 	cfg, s, err := m.adopt(&p.ThreadSettings, lastSettings{})
 	if err != nil {
 		return r, nil, err

@@ -74,7 +74,7 @@ func (t *thread) rollback(ctx context.Context, turns int) error {
 	before := t.conv
 	c := storedConversation(log, items, t.docs)
 	c.counted, c.added = 0, 0
-	for _, raw := range items {
+	for _, raw := range c.items {
 		c.added += itemTokens(raw)
 	}
 	c.window, c.limits, c.warned = before.window+1, before.limits, before.warned

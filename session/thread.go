@@ -247,9 +247,7 @@ func (t *thread) release(u *turn) {
 		return
 	}
 	u.cancel()
-	for _, raw := range t.takeInjected() {
-		t.conv.hear(raw)
-	}
+	t.conv.hear(t.takeInjected())
 	t.settled = t.conv.fork()
 	t.current, t.next = t.next, nil
 	t.launch()

@@ -160,9 +160,7 @@ func (u *turn) begin() {
 	})
 	u.notify(protocol.MethodThreadStatusChanged, &protocol.ThreadStatusChangedNotification{ThreadID: t.id, Status: status})
 	u.notify(protocol.MethodTurnStarted, &protocol.TurnStartedNotification{ThreadID: t.id, Turn: told})
-	owed := t.conv.owed
-	t.conv.owed = nil
-	for _, raw := range owed {
+	for _, raw := range t.conv.due() {
 		u.remember(raw)
 	}
 }
@@ -259,10 +257,8 @@ func (u *turn) pending() (more []steer) {
 			notes, u.notes, injected = u.notes, nil, u.th.takeInjected()
 		}
 	})
-	for _, raw := range injected {
-		u.conv.hear(raw)
-	}
-	for _, n := range notes {
+	u.conv.hear(injected)
+	for _, n := range append(u.conv.due(), notes...) {
 		u.remember(n)
 	}
 	return more
