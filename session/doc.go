@@ -19,9 +19,9 @@
 //
 // A thread that is not ephemeral has a [rollout.Writer]. What the parent is told
 // of, and what the model is told, is appended before, by the goroutine that tells
-// it; a disk that takes nothing costs a warning, never a turn. Of what was there
-// when a thread was loaded only the conversation is in memory: turns are read from
-// the file when a parent asks for them. thread/resume and thread/fork load a thread
+// it; a disk that takes nothing costs a warning, never a turn. In memory are the
+// conversation and the last few turns; those before are read from the file when a
+// parent asks for them. thread/resume and thread/fork load a thread
 // in one way. What a killed turn has left open (calls without an output, an
 // interrupt that the model does not know of) is owed to the model, and given when
 // the next turn begins. A rollback is a line in the file, after which the

@@ -347,8 +347,13 @@ func (u *turn) itemCompleted(item protocol.ThreadItem) {
 	}
 	u.th.keep(rollout.ItemCompleted(u.id, item))
 	u.th.post(func() {
-		if u.record != nil {
+		if u.record == nil {
+			return
+		}
+		if slices.Contains(u.th.turns, u.record) {
 			u.record.Items = append(u.record.Items, item)
+		} else {
+			u.th.late = append(u.th.late, lateItem{u.id, item})
 		}
 	})
 	u.notify(protocol.MethodItemCompleted, &protocol.ItemCompletedNotification{

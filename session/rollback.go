@@ -69,7 +69,7 @@ func (t *thread) rollback(ctx context.Context, turns int) error {
 	if left := len(t.turns) - turns; left >= 0 {
 		t.turns = t.turns[:left:left]
 	} else {
-		t.turns, t.past = nil, log
+		t.turns, t.past, t.late = nil, log, nil
 	}
 	before := t.conv
 	c := storedConversation(log, items, t.docs)

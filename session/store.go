@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -200,63 +199,4 @@ func storageError(err error, id string) error {
 		return err
 	}
 	return protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "The thread %s cannot be read: %v", id, err)
-}
-
-// turnRecord is all turns of a thread: those that were on the disk when it was
-// loaded, and those since then.
-type turnRecord struct {
-	past   *rollout.Log // nil where there are none
-	recent []protocol.Turn
-}
-
-func (r *turnRecord) before() int {
-	if r.past == nil {
-		return 0
-	}
-	return r.past.Len()
-}
-
-// ids are those of all turns, oldest first.
-func (r *turnRecord) ids() []string {
-	var ids []string
-	if r.past != nil {
-		ids = r.past.TurnIDs()
-	}
-	for i := range r.recent {
-		ids = append(ids, r.recent[i].ID)
-	}
-	return ids
-}
-
-// turns reads a range, oldest first.
-func (r *turnRecord) turns(ctx context.Context, from, to int) ([]protocol.Turn, error) {
-	out := []protocol.Turn{}
-	n := r.before()
-	if from < n {
-		old, err := r.past.Turns(ctx, from, min(to, n))
-		if err != nil {
-			return nil, storageError(err, r.past.Meta.ID)
-		}
-		out = append(out, old...)
-	}
-	if to > n {
-		out = append(out, r.recent[max(from-n, 0):to-n]...)
-	}
-	return out, nil
-}
-
-// all reads all turns.
-func (r *turnRecord) all(ctx context.Context) ([]protocol.Turn, error) {
-	return r.turns(ctx, 0, r.before()+len(r.recent))
-}
-
-// record is the thread's turns as they are now. It runs on the thread's
-// goroutine; what it returns may be read by any.
-func (t *thread) record() turnRecord {
-	r := turnRecord{past: t.past, recent: make([]protocol.Turn, len(t.turns))}
-	for i, u := range t.turns {
-		r.recent[i] = *u
-		r.recent[i].Items = slices.Clip(u.Items) // items never change, but more may come
-	}
-	return r
 }

@@ -53,10 +53,12 @@ type thread struct {
 	status   protocol.ThreadStatus
 	name     *string
 	git      *protocol.GitInfo
-	// past are the turns from before the thread was loaded, nil for none; turns
-	// are those since then.
+	// past are the turns that are read from the file, nil for none; turns are those
+	// after them, and late the items that turns of the past have got since then: see
+	// putAway.
 	past    *rollout.Log
 	turns   []*protocol.Turn
+	late    []lateItem
 	tokens  *protocol.ThreadTokenUsage // as told last, or nil
 	current *turn                      // the turn that runs or is about to
 	next    *turn                      // waits until current has sent its last notification

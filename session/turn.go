@@ -94,7 +94,7 @@ func (u *turn) run() {
 	if err == nil {
 		err = panicked
 	}
-	_ = u.survive(func() error { u.end(err); return nil })
+	_ = u.survive(func() error { u.end(err); u.th.putAway(); return nil })
 }
 
 // errPanic ends a turn in which an invariant was broken.

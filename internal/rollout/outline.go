@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -42,13 +43,48 @@ func (s *Store) outline(ctx context.Context, src *source) (*Log, error) {
 			return nil, err
 		}
 	}
-	if err := o.read(ctx, 0, src); err != nil {
+	if err := o.read(ctx, 0, src, 0); err != nil {
 		return nil, err
 	}
 	if err := o.finish(ctx); err != nil {
 		return nil, err
 	}
 	return o.log, nil
+}
+
+// Extend makes the outline of the file as it is now, of which no more is read than
+// has been written since.
+func (l *Log) Extend(ctx context.Context) (*Log, error) {
+	src, err := openSource(l.files[0])
+	if err != nil {
+		return nil, fmt.Errorf("rollout: read: %w", err)
+	}
+	defer src.close()
+	info, err := src.f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("rollout: read: %w", err)
+	}
+	longer := *l
+	longer.Updated, longer.Torn = info.ModTime(), 0
+	longer.before, longer.bases = slices.Clip(l.before), slices.Clip(l.bases)
+	longer.turns = slices.Clone(l.turns)
+	o := &outliner{
+		log: &longer, ids: make(map[string]int, len(l.turns)), made: len(l.turns),
+		children: map[string]bool{}, limits: make([]int64, len(l.files)),
+	}
+	o.limits[0] = -1
+	for i := range longer.turns {
+		t := &longer.turns[i]
+		t.spans, t.late = slices.Clip(t.spans), slices.Clip(t.late)
+		o.ids[t.id] = i
+		if t.other != "" {
+			o.ids[t.other] = i
+		}
+	}
+	if err := o.read(ctx, 0, src, l.size); err != nil {
+		return nil, err
+	}
+	return &longer, o.finish(ctx)
 }
 
 // maxAncestors bounds the chain of files that a thread may be made of.
@@ -118,18 +154,18 @@ func (o *outliner) ancestor(ctx context.Context, file int) error {
 		return fmt.Errorf("rollout: read: %w", err)
 	}
 	defer src.close()
-	return o.read(ctx, file, src)
+	return o.read(ctx, file, src, 0)
 }
 
-// read takes in one file.
-func (o *outliner) read(ctx context.Context, file int, src *source) error {
-	o.file, o.from, o.prev = file, 0, -1
-	r, err := src.from(0)
+// read takes in one file, from an offset on.
+func (o *outliner) read(ctx context.Context, file int, src *source, from int64) error {
+	o.file, o.from, o.prev = file, from, -1
+	r, err := src.from(from)
 	if err != nil {
 		return fmt.Errorf("rollout: read: %w", err)
 	}
-	sc := newScanner(r, 0)
-	first, counts := true, false // whether the file counts its lines
+	sc := newScanner(r, from)
+	first, counts := from == 0, o.log.nextOrdinal >= 0 // whether the file counts its lines
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
