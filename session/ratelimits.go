@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"app-server/internal/backend"
+	"app-server/internal/rollout"
 	"app-server/protocol"
 )
 
@@ -57,6 +58,29 @@ func window(w *backend.Window) *protocol.RateLimitWindow {
 		return nil
 	}
 	return &protocol.RateLimitWindow{UsedPercent: int64(math.Round(w.UsedPercent)), WindowDurationMins: w.Minutes, ResetsAt: w.ResetsAt}
+}
+
+// storedLimits is l in the form of the files; nil for nil.
+func storedLimits(l *backend.RateLimits) *rollout.RateLimits {
+	if l == nil {
+		return nil
+	}
+	wire := RateLimitSnapshot(l)
+	s := &rollout.RateLimits{
+		LimitID: wire.LimitID, LimitName: wire.LimitName, Primary: storedWindow(l.Primary), Secondary: storedWindow(l.Secondary),
+		PlanType: wire.PlanType, ReachedType: wire.RateLimitReachedType,
+	}
+	if c := wire.Credits; c != nil {
+		s.Credits = &rollout.Credits{HasCredits: c.HasCredits, Unlimited: c.Unlimited, Balance: c.Balance}
+	}
+	return s
+}
+
+func storedWindow(w *backend.Window) *rollout.RateWindow {
+	if w == nil {
+		return nil
+	}
+	return &rollout.RateWindow{UsedPercent: w.UsedPercent, Minutes: w.Minutes, ResetsAt: w.ResetsAt}
 }
 
 // optional is nil for an empty text.

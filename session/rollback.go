@@ -86,6 +86,6 @@ func (t *thread) rollback(ctx context.Context, turns int) error {
 		tokens.ModelContextWindow = t.tokens.ModelContextWindow
 	}
 	t.tokens, t.updated = &tokens, log.Updated
-	t.keep(rollout.TokenUsage(&tokens, nil))
+	t.keep(rollout.TokenUsage(&tokens, storedLimits(c.limits.last)))
 	return nil
 }

@@ -267,3 +267,23 @@ func TestUnanswered(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// TestLimitsAreKept: programs that show a thread's file read the limits there.
+func TestLimitsAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		minutes := int64(300)
+		limits := &backend.RateLimits{LimitID: "codex", Primary: &backend.Window{UsedPercent: 12.5, Minutes: &minutes}}
+		w := newStored(t, "", reply{backend.Event{Kind: backend.EventStarted, Limits: limits}, messageDone("m", "hello"), completed(1, 2, 3)})
+		path := *w.start(`{}`).Thread.Path
+		w.ok("one")
+		w.Shutdown(t.Context())
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `"rate_limits":{"limit_id":"codex","limit_name":null,"primary":{"used_percent":12.5,"window_minutes":300,"resets_at":null},"secondary":null,"credits":null,"plan_type":null,"rate_limit_reached_type":null}`
+		if !strings.Contains(string(file), want) {
+			t.Errorf("no limits in %s", file)
+		}
+	})
+}

@@ -44,7 +44,7 @@ func (u *turn) tellUsage() {
 	}
 	c, window, t := u.conv, u.contextWindow(), u.th
 	tokens := protocol.ThreadTokenUsage{Total: c.usage.total, Last: c.usage.last, ModelContextWindow: &window}
-	u.keep(rollout.TokenUsage(&tokens, nil))
+	u.keep(rollout.TokenUsage(&tokens, storedLimits(c.limits.last)))
 	t.post(func() { t.tokens = &tokens })
 	u.notify(protocol.MethodThreadTokenUsageUpdated, &protocol.ThreadTokenUsageUpdatedNotification{ThreadID: t.id, TurnID: u.id, TokenUsage: tokens})
 }

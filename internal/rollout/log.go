@@ -3,8 +3,6 @@ package rollout
 import (
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"app-server/protocol"
 )
 
@@ -26,10 +24,8 @@ type Log struct {
 	// their policies cannot be read. Told are those of the last turn that was not
 	// rolled back, which is what the model knows of.
 	Settings, Told *Settings
-	// Usage is the last count of tokens, or nil; RateLimits what the backend told
-	// with it, in the reference's form, or nil.
-	Usage      *protocol.ThreadTokenUsage
-	RateLimits jsontext.Value
+	// Usage is the last count of tokens, or nil.
+	Usage *protocol.ThreadTokenUsage
 	// Torn is how many bytes of a last line were not whole. Continue has cut them
 	// off.
 	Torn int64

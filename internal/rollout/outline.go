@@ -23,7 +23,7 @@ type outliner struct {
 	// children are turns of other threads whose lines are in this file.
 	children map[string]bool
 	// Lines to read once all is known.
-	context, usage, rates *span
+	context, usage *span
 	// limits are how many lines of each file count; -1 for all.
 	limits []int64
 }
@@ -328,9 +328,6 @@ func (o *outliner) event(here span, prev int64, l *parsed) {
 		if member(l.payload, "info").Kind() == '{' {
 			o.usage = &here
 		}
-		if member(l.payload, "rate_limits").Kind() == '{' {
-			o.rates = &here
-		}
 	case "user_message":
 		t := o.current()
 		// A turn of ours that was never ended, and then words of another server:
@@ -469,8 +466,5 @@ func (o *outliner) finish(ctx context.Context) error {
 	if err := each(told, settings(&o.log.Told)); err != nil {
 		return err
 	}
-	if err := each(o.usage, func(p jsontext.Value) { o.log.Usage = readUsage(p) }); err != nil {
-		return err
-	}
-	return each(o.rates, func(p jsontext.Value) { o.log.RateLimits = member(p, "rate_limits").Clone() })
+	return each(o.usage, func(p jsontext.Value) { o.log.Usage = readUsage(p) })
 }

@@ -50,13 +50,35 @@ func TurnEnded(turn *protocol.Turn, lastMessage *string) Record {
 	return r
 }
 
-// TokenUsage is how many tokens were used. limits are the last rate limits in
-// the reference's form, or nil.
-func TokenUsage(u *protocol.ThreadTokenUsage, limits jsontext.Value) Record {
+// RateLimits are the limits of the account in the form of the files. The server
+// itself does not read them; programs that show a thread's file do.
+type RateLimits struct {
+	LimitID     *string            `json:"limit_id"`
+	LimitName   *string            `json:"limit_name"`
+	Primary     *RateWindow        `json:"primary"`
+	Secondary   *RateWindow        `json:"secondary"`
+	Credits     *Credits           `json:"credits"`
+	PlanType    *protocol.PlanType `json:"plan_type"`
+	ReachedType *string            `json:"rate_limit_reached_type"`
+}
+
+// RateWindow is one period of a limit.
+type RateWindow struct {
+	UsedPercent float64 `json:"used_percent"`
+	Minutes     *int64  `json:"window_minutes"`
+	ResetsAt    *int64  `json:"resets_at"`
+}
+
+// Credits are what may be used beyond the limits.
+type Credits struct {
+	HasCredits bool    `json:"has_credits"`
+	Unlimited  bool    `json:"unlimited"`
+	Balance    *string `json:"balance"`
+}
+
+// TokenUsage is how many tokens were used. limits are the last ones told, or nil.
+func TokenUsage(u *protocol.ThreadTokenUsage, limits *RateLimits) Record {
 	e := &tokenEvent{Type: "token_count", Limits: limits}
-	if len(limits) == 0 {
-		e.Limits = jsontext.Value("null")
-	}
 	if u != nil {
 		e.Info = &tokenInfo{snakeUsage(u.Total), snakeUsage(u.Last), u.ModelContextWindow}
 	}
@@ -118,9 +140,9 @@ type errorEvent struct {
 }
 
 type tokenEvent struct {
-	Type   string         `json:"type"`
-	Info   *tokenInfo     `json:"info"`
-	Limits jsontext.Value `json:"rate_limits"`
+	Type   string      `json:"type"`
+	Info   *tokenInfo  `json:"info"`
+	Limits *RateLimits `json:"rate_limits"`
 }
 
 type tokenInfo struct {
