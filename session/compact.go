@@ -5,12 +5,12 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"app-server/internal/backend"
+	"app-server/internal/excerpt"
 	"app-server/internal/prompt"
 	"app-server/internal/rollout"
 	"app-server/protocol"
@@ -146,7 +146,7 @@ func newest(texts []string, room int) []string {
 		if room <= len(cutMark) {
 			break
 		}
-		text = cutMiddle(text, room)
+		text = excerpt.Ends(text, room, cutMark)
 		room -= len(text)
 		kept = append(kept, text)
 	}
@@ -156,23 +156,6 @@ func newest(texts []string, room int) []string {
 
 // cutMark stands where a part of the user's words was left out.
 const cutMark = "\n[... left out ...]\n"
-
-// cutMiddle shortens a text to so many bytes at most, which must be more than the
-// mark has.
-func cutMiddle(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	room := most - len(cutMark)
-	head, tail := room/2, len(text)-(room-room/2)
-	for head > 0 && !utf8.RuneStart(text[head]) {
-		head--
-	}
-	for tail < len(text) && !utf8.RuneStart(text[tail]) {
-		tail++
-	}
-	return text[:head] + cutMark + text[tail:]
-}
 
 // summarize asks the model for a summary of the conversation. Where that is too
 // long even for this, the oldest items are left out.
@@ -242,7 +225,7 @@ func shortened(items []jsontext.Value) (short []jsontext.Value, ok bool) {
 			continue
 		}
 		for j := range m.Content {
-			m.Content[j].Text = cutMiddle(m.Content[j].Text, maxKeptWords)
+			m.Content[j].Text = excerpt.Ends(m.Content[j].Text, maxKeptWords, cutMark)
 		}
 		items[i], ok = encode(m), true
 	}

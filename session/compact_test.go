@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"app-server/internal/backend"
+	"app-server/internal/excerpt"
 	"app-server/protocol"
 )
 
@@ -348,7 +349,7 @@ func TestOverflow(t *testing.T) {
 			t.Errorf("told %v", n)
 		}
 		w.ok("q2")
-		short := cutMiddle(long, maxKeptWords)
+		short := excerpt.Ends(long, maxKeptWords, cutMark)
 		w.heard(1, "user: "+long, "user: COMPACT")
 		w.heard(2, "user: "+short, "user: COMPACT")
 		w.heard(3, "user: "+short, "user: SUMMARY the sum", "user: q2")

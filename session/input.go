@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"app-server/internal/excerpt"
 	"app-server/internal/imagefile"
 	"app-server/protocol"
 )
@@ -44,15 +45,9 @@ func preview(input []protocol.UserInput) string {
 	return cutPreview(strings.Join(parts, "\n"))
 }
 
+// cutPreview is a copy where it is shorter, since the text may be large.
 func cutPreview(text string) string {
-	if len(text) > maxPreview {
-		cut := maxPreview
-		for cut > 0 && !utf8.RuneStart(text[cut]) {
-			cut--
-		}
-		text = strings.Clone(text[:cut])
-	}
-	return text
+	return strings.Clone(excerpt.Head(text, maxPreview))
 }
 
 // part is one part of a message to the backend.

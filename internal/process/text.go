@@ -3,6 +3,8 @@ package process
 import (
 	"fmt"
 	"unicode/utf8"
+
+	"app-server/internal/excerpt"
 )
 
 // ModelBytes is about 10,000 tokens at 4 bytes each: as much of a command's
@@ -43,32 +45,9 @@ func (t Text) Shorten(limit int) Text {
 		tail = head
 	}
 	half := max(limit, 0) / 2
-	cut := Text{Head: cutHead(head, half), Tail: cutTail(tail, max(limit, 0)-half)}
+	cut := Text{Head: excerpt.Head(head, half), Tail: excerpt.Tail(tail, max(limit, 0)-half)}
 	cut.Omitted = t.Bytes() - int64(len(cut.Head)+len(cut.Tail))
 	return cut
-}
-
-// cutHead returns at most n bytes of the beginning of s, whole runes only.
-func cutHead(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
-}
-
-// cutTail returns at most n bytes of the end of s, whole runes only.
-func cutTail(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	i := len(s) - n
-	for i < len(s) && !utf8.RuneStart(s[i]) {
-		i++
-	}
-	return s[i:]
 }
 
 // ends keeps the beginning and the end of a stream of valid UTF-8 in bounded
@@ -107,7 +86,7 @@ func (e *ends) text() Text {
 	if e.total == int64(len(e.head)+len(e.tail)) && len(e.tail) <= e.tailMax {
 		return Text{Head: string(e.head) + string(e.tail)}
 	}
-	t := Text{Head: string(e.head), Tail: cutTail(string(e.tail), e.tailMax)}
+	t := Text{Head: string(e.head), Tail: excerpt.Tail(string(e.tail), e.tailMax)}
 	if n := len(t.Head); n > 0 { // the head's last rune may have been cut
 		if r, size := utf8.DecodeLastRuneInString(t.Head); r == utf8.RuneError && size == 1 {
 			for n--; n > 0 && !utf8.RuneStart(t.Head[n]); n-- {

@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"app-server/internal/atomicfile"
+	"app-server/internal/excerpt"
 )
 
 // Bounds of what is read of a file for a list. The first user message is among
@@ -223,7 +224,7 @@ func (h *head) read(path string) {
 		case lineEvent:
 			said, ok := firstWords(l.payload)
 			if ok {
-				h.Spoken, h.Preview = true, beginning(said, maxPreview)
+				h.Spoken, h.Preview = true, excerpt.Head(said, maxPreview)
 				return
 			}
 		}
@@ -251,17 +252,6 @@ func firstWords(payload jsontext.Value) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// beginning is the first part of a text, cut between characters.
-func beginning(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && s[limit]&0xC0 == 0x80 {
-		limit--
-	}
-	return s[:limit]
 }
 
 // indexVersion changes with what a head holds.

@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"app-server/internal/excerpt"
 	"app-server/protocol"
 )
 
@@ -194,7 +195,7 @@ func (w *wireItem) commandEvent(turnID string) *commandEvent {
 		e.ExitCode = *w.ExitCode
 	}
 	if w.Output != nil {
-		e.Output = middleCut(*w.Output, maxEventOutput)
+		e.Output = excerpt.Ends(*w.Output, maxEventOutput, "\n[...]\n")
 	}
 	if e.Source == "" {
 		e.Source = "agent"
@@ -259,20 +260,4 @@ func orNull(v jsontext.Value) jsontext.Value {
 
 func nullable(s *string) protocol.Optional[string] {
 	return protocol.Optional[string]{Present: true, Value: s}
-}
-
-// middleCut keeps the beginning and the end of a text within a number of bytes,
-// cut between characters.
-func middleCut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	head, tail := limit/2, len(s)-limit/2
-	for head > 0 && s[head]&0xC0 == 0x80 {
-		head--
-	}
-	for tail < len(s) && s[tail]&0xC0 == 0x80 {
-		tail++
-	}
-	return s[:head] + "\n[...]\n" + s[tail:]
 }
