@@ -28,7 +28,6 @@ func (m *Manager) ArchiveThread(_ context.Context, p *protocol.ThreadArchivePara
 		if !m.unload(t, always) {
 			return r, nil, t.over()
 		}
-		m.notify(m.base, protocol.MethodThreadStatusChanged, notLoaded(id))
 	}
 	if _, err := m.store.Archive(id); err != nil {
 		return r, nil, m.moveError(err, id)

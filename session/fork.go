@@ -56,13 +56,13 @@ func (m *Manager) ForkThread(ctx context.Context, p *protocol.ThreadForkParams) 
 	if !p.ExcludeTurns {
 		record := f.record()
 		if r.Thread.Turns, err = record.all(ctx); err != nil {
-			f.shut()
+			f.discard()
 			return none, nil, err
 		}
 	}
 	tokens := f.tokens
 	if err := m.add(f); err != nil {
-		f.shut()
+		f.discard()
 		return none, nil, err
 	}
 	return r, func() {
@@ -153,7 +153,7 @@ func (m *Manager) fork(ctx context.Context, from forkSource, o forkOptions) (*th
 			return nil, prompt.Docs{}, storageError(err, meta.ForkedFrom)
 		}
 		if log, err = m.store.ReadFile(ctx, w.Path()); err != nil {
-			_ = w.Close()
+			w.Discard()
 			return nil, prompt.Docs{}, storageError(err, meta.ID)
 		}
 	}
@@ -163,7 +163,7 @@ func (m *Manager) fork(ctx context.Context, from forkSource, o forkOptions) (*th
 	}
 	if err != nil {
 		if w != nil {
-			_ = w.Close()
+			w.Discard()
 		}
 		return nil, found, err
 	}

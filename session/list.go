@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
@@ -34,7 +35,7 @@ func (m *Manager) LoadedThreads(_ context.Context, p *protocol.ThreadLoadedListP
 	if err != nil {
 		return protocol.ThreadLoadedListResponse{}, err
 	}
-	threads := m.all()
+	threads := slices.DeleteFunc(m.all(), (*thread).leaving)
 	r := protocol.ThreadLoadedListResponse{Data: []string{}}
 	size := pageSize(p.Limit, len(threads), len(threads))
 	for _, t := range threads {

@@ -76,8 +76,11 @@ func (m *Manager) ListTurns(ctx context.Context, p *protocol.ThreadTurnsListPara
 		return r, err
 	}
 	ids := record.ids()
-	up := p.SortDirection != nil && *p.SortDirection == protocol.SortAscending
-	at, err := findTurn(ids, p.Cursor, up)
+	up, step := p.SortDirection != nil && *p.SortDirection == protocol.SortAscending, -1
+	if up {
+		step = 1
+	}
+	at, err := findTurn(ids, p.Cursor, step)
 	if err != nil {
 		return r, err
 	}
@@ -105,14 +108,15 @@ func (m *Manager) ListTurns(ctx context.Context, p *protocol.ThreadTurnsListPara
 	return r, nil
 }
 
-// findTurn is the index of a page's first turn.
-func findTurn(ids []string, cursor *string, up bool) (int, error) {
-	step, at := -1, len(ids)-1
-	if up {
-		step, at = 1, 0
-	}
-	if cursor == nil {
-		return at, nil
+// findTurn is the index of a page's first turn. step is the way that the page goes:
+// 1 or -1.
+func findTurn(ids []string, cursor *string, step int) (int, error) {
+	switch {
+	case cursor != nil:
+	case step > 0:
+		return 0, nil
+	default:
+		return len(ids) - 1, nil
 	}
 	var c turnCursor
 	if json.Unmarshal([]byte(*cursor), &c) != nil || c.TurnID == "" {

@@ -28,11 +28,11 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 		case given(p.Path) && !t.keptIn(absolute(*p.Path, m.cwd)):
 			return none, nil, protocol.Invalid(protocol.ReasonInvalidParams, "The thread %s is loaded already, and not from this path", t.id)
 		}
-		r, then, err := m.rejoin(ctx, t, p.ExcludeTurns)
+		r, then, err := m.rejoin(ctx, t, p)
 		if err == nil || !t.leaving() {
 			return r, then, err
 		}
-		m.live(p.ThreadID) // it is gone then, and can be loaded
+		m.live(t.id) // it is gone then, and can be loaded
 	}
 	if m.store == nil {
 		return none, nil, storageError(rollout.ErrNotFound, p.ThreadID)
@@ -46,7 +46,11 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 	if given(p.Path) {
 		path := absolute(*p.Path, m.cwd)
 		if t := m.livePath(path); t != nil {
-			return m.rejoin(ctx, t, p.ExcludeTurns)
+			r, then, err := m.rejoin(ctx, t, p)
+			if err == nil || !t.leaving() {
+				return r, then, err
+			}
+			m.live(t.id) // as above
 		}
 		w, log, err = m.store.ContinueFile(ctx, path)
 		err = storageError(err, path)
@@ -108,26 +112,28 @@ func (m *Manager) resumeStored(ctx context.Context, w *rollout.Writer, log *roll
 		return r, nil, err
 	}
 	taken = true
-	return r, func() { m.tellResumed(&r.Thread, log, !p.ExcludeTurns, found.Warnings, s.overruled) }, nil
+	return r, func() {
+		m.tellResumed(&r.Thread, log, found.Warnings, s.overruled)
+		if !p.ExcludeTurns {
+			m.usageNote(r.Thread.ID, r.Thread.Turns, log.Usage)
+		}
+	}, nil
 }
 
 // tellResumed follows the response of a thread that was loaded.
-func (m *Manager) tellResumed(v *protocol.Thread, log *rollout.Log, usage bool, warnings ...[]string) {
-	if log != nil && log.Torn > 0 {
+func (m *Manager) tellResumed(v *protocol.Thread, log *rollout.Log, warnings ...[]string) {
+	if log.Torn > 0 {
 		m.warn(v.ID, fmt.Sprintf("The last line of %s was not whole and was cut off. All before it is kept.", *v.Path))
 	}
-	if log != nil && log.Unreadable > 0 {
+	if log.Unreadable > 0 {
 		m.warn(v.ID, fmt.Sprintf("%d lines of %s cannot be read and were passed over.", log.Unreadable, *v.Path))
 	}
 	m.warnAll(v.ID, warnings...)
 	m.notify(m.base, protocol.MethodThreadStatusChanged, &protocol.ThreadStatusChangedNotification{ThreadID: v.ID, Status: v.Status})
-	if log != nil && usage {
-		m.usageNote(v.ID, v.Turns, log.Usage)
-	}
 }
 
 // rejoin shows a live thread.
-func (m *Manager) rejoin(ctx context.Context, t *thread, excludeTurns bool) (r protocol.ThreadStartResponse, then func(), err error) {
+func (m *Manager) rejoin(ctx context.Context, t *thread, p *protocol.ThreadResumeParams) (r protocol.ThreadStartResponse, then func(), err error) {
 	var record turnRecord
 	var tokens *protocol.ThreadTokenUsage
 	err = t.do(ctx, func() {
@@ -138,7 +144,7 @@ func (m *Manager) rejoin(ctx context.Context, t *thread, excludeTurns bool) (r p
 		return r, nil, err
 	}
 	r.InstructionSources = prompt.ProjectDocs(docsOptions(t.cfg, r.Cwd)).Sources
-	if excludeTurns {
+	if p.ExcludeTurns {
 		return r, nil, nil
 	}
 	r.Thread.Turns, err = record.all(ctx)
@@ -185,6 +191,6 @@ func (m *Manager) resumeHistory(ctx context.Context, p *protocol.ThreadResumePar
 	}
 	return r, func() {
 		t.keep(records...)
-		m.tellResumed(&r.Thread, nil, false, found.Warnings, s.overruled)
+		m.tellResumed(&r.Thread, &rollout.Log{}, found.Warnings, s.overruled)
 	}, nil
 }

@@ -186,6 +186,13 @@ func (t *thread) shut() {
 	}
 }
 
+// discard gives up a new thread that was not taken in, and its file.
+func (t *thread) discard() {
+	if t.file != nil {
+		t.file.Discard()
+	}
+}
+
 // storageError is what the parent is told of an error of the store.
 func storageError(err error, id string) error {
 	switch {

@@ -287,3 +287,22 @@ func TestLimitsAreKept(t *testing.T) {
 		}
 	})
 }
+
+// TestForkNotTakenIn: a fork that does not come to be leaves no file.
+func TestForkNotTakenIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newStored(t, "")
+		w.start(`{}`)
+		w.ok("one")
+		w.Shutdown(t.Context())
+		v := newStored(t, w.home)
+		v.Shutdown(t.Context())
+		if _, _, err := v.ForkThread(t.Context(), &protocol.ThreadForkParams{ThreadID: w.thread}); err == nil {
+			t.Fatal("forked while the server shuts down")
+		}
+		page, err := rollout.New(w.home).List(t.Context(), rollout.Query{})
+		if err != nil || len(page.Entries) != 1 || page.Entries[0].Meta.ID != w.thread {
+			t.Errorf("stored %v, %v", page.Entries, err)
+		}
+	})
+}

@@ -74,16 +74,7 @@ func (t *thread) restLater() {
 }
 
 // expire unloads a thread that was idle for long.
-func (t *thread) expire() {
-	if t.m.unload(t, whileSilent) {
-		t.m.notify(t.m.base, protocol.MethodThreadStatusChanged, notLoaded(t.id))
-		t.m.notify(t.m.base, protocol.MethodThreadClosed, &protocol.ThreadClosedNotification{ThreadID: t.id})
-	}
-}
-
-func notLoaded(id string) *protocol.ThreadStatusChangedNotification {
-	return &protocol.ThreadStatusChangedNotification{ThreadID: id, Status: protocol.ThreadStatus{Type: protocol.StatusNotLoaded}}
-}
+func (t *thread) expire() { t.m.unload(t, whileSilent) }
 
 // unloadWhen says in which state a thread is unloaded.
 type unloadWhen int
@@ -94,8 +85,10 @@ const (
 )
 
 // unload ends a thread: its turn, its goroutine, its commands, and its hold on its
-// file. It waits for all of that. It reports whether it has done so: not while the
-// server shuts down, which does the same, nor where another call does it.
+// file. It waits for all of that, and tells it: before that, nobody can load the
+// thread again, so that the parent hears of both in their order. It reports whether
+// it has done so: not while the server shuts down, which does the same, nor where
+// another call does it.
 func (m *Manager) unload(t *thread, when unloadWhen) bool {
 	mine := false
 	err := t.do(m.base, func() {
@@ -117,6 +110,12 @@ func (m *Manager) unload(t *thread, when unloadWhen) bool {
 	<-t.gone
 	t.tools.Close()
 	t.shut()
+	m.notify(m.base, protocol.MethodThreadStatusChanged, &protocol.ThreadStatusChangedNotification{
+		ThreadID: t.id, Status: protocol.ThreadStatus{Type: protocol.StatusNotLoaded},
+	})
+	if when == whileSilent {
+		m.notify(m.base, protocol.MethodThreadClosed, &protocol.ThreadClosedNotification{ThreadID: t.id})
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.threads, t.id)

@@ -37,8 +37,8 @@ func TestUnloaded(t *testing.T) {
 		w.unsubscribe(protocol.Unsubscribed)
 		time.Sleep(unloadAfter)
 		w.parent.until(t, protocol.MethodThreadClosed)
-		if len(w.all()) != 0 {
-			t.Error("still loaded")
+		if r, err := w.LoadedThreads(t.Context(), &protocol.ThreadLoadedListParams{}); err != nil || len(r.Data) != 0 {
+			t.Errorf("still loaded: %v, %v", r.Data, err)
 		}
 		w.unsubscribe(protocol.NotLoaded)
 		writer, log, err := rollout.New(w.home).Continue(t.Context(), w.thread)
@@ -57,7 +57,7 @@ func TestUnloaded(t *testing.T) {
 }
 
 // TestResumeWhileUnloading: whoever asks for a thread at the moment it is unloaded
-// gets it loaded again, or as it was.
+// gets it loaded again, or as it was, and hears of its end before.
 func TestResumeWhileUnloading(t *testing.T) {
 	w := newStored(t, "")
 	defer w.Shutdown(t.Context())
@@ -72,6 +72,12 @@ func TestResumeWhileUnloading(t *testing.T) {
 		wg.Wait()
 	}
 	w.resume(`{"threadId":"` + w.thread + `"}`)
+	told := w.parent.all(protocol.MethodThreadClosed, protocol.MethodThreadStatusChanged)
+	for i, n := range told {
+		if n.Method == protocol.MethodThreadClosed && (i+1 == len(told) || told[i+1].get("status.type") != string(protocol.StatusIdle)) {
+			t.Error("closed, and not loaded since then")
+		}
+	}
 	w.ok("two")
 }
 

@@ -103,10 +103,13 @@ func (q *Query) start() (*position, error) {
 // page sorts what was found and cuts a page, which begins at a position or, for
 // nil, at the start.
 func (q *Query) page(found []Entry, at *position) Page {
-	up := q.Direction == protocol.SortAscending
-	slices.SortFunc(found, func(a, b Entry) int { return a.position(q.SortKey).compare(b.position(q.SortKey), up) })
+	order := position.compare
+	if q.Direction != protocol.SortAscending {
+		order = func(a, b position) int { return b.compare(a) }
+	}
+	slices.SortFunc(found, func(a, b Entry) int { return order(a.position(q.SortKey), b.position(q.SortKey)) })
 	if at != nil {
-		n, exact := slices.BinarySearchFunc(found, *at, func(e Entry, p position) int { return e.position(q.SortKey).compare(p, up) })
+		n, exact := slices.BinarySearchFunc(found, *at, func(e Entry, p position) int { return order(e.position(q.SortKey), p) })
 		if exact && !at.inclusive {
 			n++
 		}
@@ -233,19 +236,9 @@ func (e *Entry) position(key protocol.ThreadSortKey) position {
 	return position{key: key, at: e.Meta.Created.UnixMilli(), id: e.Meta.ID}
 }
 
-// compare orders positions, ascending where up is set.
-func (p position) compare(q position, up bool) int {
-	c := strings.Compare(p.id, q.id)
-	if p.at != q.at {
-		c = 1
-		if p.at < q.at {
-			c = -1
-		}
-	}
-	if !up {
-		c = -c
-	}
-	return c
+// compare orders positions, the earliest first.
+func (p position) compare(q position) int {
+	return cmp.Or(cmp.Compare(p.at, q.at), strings.Compare(p.id, q.id))
 }
 
 func (p position) cursor() string {

@@ -128,7 +128,7 @@ func (s *Store) Fork(ctx context.Context, from *Log, turns int, m Meta) (*Writer
 		return nil, err
 	}
 	if err := w.copy(ctx, from, turns); err != nil {
-		w.discard()
+		w.Discard()
 		return nil, fmt.Errorf("rollout: fork: %w", err)
 	}
 	return w, nil
@@ -181,8 +181,9 @@ func renumber(line []byte, ordinal int64) []byte {
 	return append(out, line[end:]...)
 }
 
-// discard closes a writer whose thread shall not be.
-func (w *Writer) discard() {
+// Discard closes the writer of a new thread that shall not be after all. Its file is
+// removed.
+func (w *Writer) Discard() {
 	w.mu.Lock()
 	made := w.file != nil
 	w.backlog.Reset()
