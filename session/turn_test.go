@@ -185,7 +185,7 @@ func TestRawEvents(t *testing.T) {
 		for _, n := range w.parent.all(protocol.MethodRawResponseItemCompleted) {
 			types = append(types, n.get("item.type")+" "+n.get("item.role"))
 		}
-		want := []string{"message user", "message assistant", "function_call ", "function_call_output ", "message assistant"}
+		want := []string{"message developer", "message user", "message user", "message assistant", "function_call ", "function_call_output ", "message assistant"}
 		if d := cmp.Diff(want, types); d != "" {
 			t.Error(d)
 		}
