@@ -220,13 +220,12 @@ func (p *parser) update(s *Section) error {
 		}
 	}
 	for p.at < p.end && !p.headerAhead() {
-		first := len(s.Hunks) == 0
-		if !first && strings.TrimSpace(p.lines[p.at]) == "" {
-			// An empty line behind "*** End of File" parts two files.
+		if strings.TrimSpace(p.lines[p.at]) == "" {
+			// An empty line behind a header or "*** End of File" belongs to no hunk.
 			p.at++
 			continue
 		}
-		h, err := p.hunk(first)
+		h, err := p.hunk(len(s.Hunks) == 0)
 		if err != nil {
 			return err
 		}

@@ -37,6 +37,11 @@ func TestParse(t *testing.T) {
 				{Kind: Update, Path: "a", Line: 2, Hunks: []Hunk{{Line: 3, Lines: []Line{{Context, "one"}, {Remove, "two"}}}}},
 				{Kind: Delete, Path: "b", Line: 5},
 			}},
+		{"blank lines behind the header", wrap("*** Update File: a\n\n \n@@\n-one\n*** Update File: b\n\n-two"),
+			[]Section{
+				{Kind: Update, Path: "a", Line: 2, Hunks: []Hunk{{Line: 5, Lines: []Line{{Remove, "one"}}}}},
+				{Kind: Update, Path: "b", Line: 7, Hunks: []Hunk{{Line: 9, Lines: []Line{{Remove, "two"}}}}},
+			}},
 		{"marks with blanks behind", wrap("*** Update File: a\n@@  \n-one\n*** End of File  \n\n*** Delete File: b"),
 			[]Section{
 				{Kind: Update, Path: "a", Line: 2, Hunks: []Hunk{{Line: 3, EndOfFile: true, Lines: []Line{{Remove, "one"}}}}},
