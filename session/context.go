@@ -90,15 +90,18 @@ func (u *turn) tellContext() []jsontext.Value {
 		}
 	}
 	from := len(c.items)
-	if len(update.Developer) > 0 {
-		parts := make([]part, len(update.Developer))
-		for i, text := range update.Developer {
+	for _, m := range []struct {
+		role  string
+		texts []string
+	}{{roleDeveloper, update.Developer}, {roleUser, update.User}} {
+		if len(m.texts) == 0 {
+			continue
+		}
+		parts := make([]part, len(m.texts))
+		for i, text := range m.texts {
 			parts[i] = textPart(text)
 		}
-		c.add(messageItem(roleDeveloper, parts...))
-	}
-	for _, text := range update.User {
-		c.add(messageItem(roleUser, textPart(text)))
+		c.add(messageItem(m.role, parts...))
 	}
 	return slices.Clip(c.items[from:])
 }

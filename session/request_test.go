@@ -38,10 +38,10 @@ func TestRequestContext(t *testing.T) {
 		}
 		w.ok("words")
 		q := w.model.request(0)
-		if got := roles(q); got != "developer user user user" {
+		if got := roles(q); got != "developer user user" {
 			t.Fatalf("roles %s", got)
 		}
-		for i, want := range [][]string{{"read-only", `"DEV"`, "<personality>"}, {"Always-say-xyzzy"}, {"<environment_context>", w.home, "bash", "2000-01-01"}, {`"words"`}} {
+		for i, want := range [][]string{{"read-only", `"DEV"`, "<personality>"}, {"Always-say-xyzzy", "<environment_context>", w.home, "bash", "2000-01-01"}, {`"words"`}} {
 			for _, s := range want {
 				if !strings.Contains(string(q.Input[i]), s) {
 					t.Errorf("message %d lacks %q: %s", i, s, q.Input[i])

@@ -17,8 +17,8 @@ type Settings struct {
 // Update is what to add to a conversation before the next turn. Both lists may
 // be empty.
 type Update struct {
-	// Developer are parts of one developer message, User are user messages
-	// that follow it.
+	// Developer are parts of one developer message, User those of the user message
+	// that follows it.
 	Developer, User []string
 }
 
