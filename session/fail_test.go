@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,7 @@ func TestFailures(t *testing.T) {
 		"overloaded":      {&backend.Error{Kind: backend.KindOverloaded}, "serverOverloaded"},
 		"cyber policy":    {&backend.Error{Kind: backend.KindCyberPolicy}, "cyberPolicy"},
 		"too many":        {&backend.Error{Kind: backend.KindTooManyRequests, Status: 429}, `{"responseTooManyFailedAttempts":{"httpStatusCode":429}}`},
+		"policy":          {&backend.Error{Kind: backend.KindCyberPolicy, Status: 400}, "cyberPolicy"},
 		"connect":         {&backend.Error{Kind: backend.KindConnectFailed}, `{"httpConnectionFailed":{"httpStatusCode":null}}`},
 		"disconnected":    {&backend.Error{Kind: backend.KindStreamDisconnected}, `{"responseStreamDisconnected":{"httpStatusCode":null}}`},
 		"invalid prompt":  {&backend.Error{Kind: backend.KindInvalidPrompt}, "other"},
@@ -68,6 +70,28 @@ func TestFailures(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestUnansweredRefresh: where the model needs the parent and that is gone, the
+// turn has not failed, and nothing is tried again.
+func TestUnansweredRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone := &backend.Error{Kind: backend.KindUnauthorized, Status: 401, Retry: backend.RetryStream, Err: fmt.Errorf("refresh: %w", ErrParentGone)}
+		w := newWorld(t, testConfig, reply{messageDone("m", "half"), gone})
+		defer w.Shutdown(t.Context())
+		w.start(`{}`)
+		if end := w.turn("q1"); end.get("turn.status") != "interrupted" || end.get("turn.error") != "null" {
+			t.Errorf("ended as %s", end.Params)
+		}
+		for _, n := range w.parent.all() {
+			if n.Method == protocol.MethodError {
+				t.Errorf("told as failed: %s", n.Params)
+			}
+		}
+		if n := w.model.count(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+	})
 }
 
 func TestStreamRetry(t *testing.T) {
