@@ -120,6 +120,11 @@ type ThreadBackgroundTerminalsCleanParams struct {
 	ThreadID string `json:"threadId" required:"true"`
 }
 
+// ExperimentalUse names the method, which is experimental as a whole.
+func (ThreadBackgroundTerminalsCleanParams) ExperimentalUse() string {
+	return MethodThreadBackgroundTerminalsClean
+}
+
 // ThreadBackgroundTerminalsCleanResponse answers
 // thread/backgroundTerminals/clean.
 type ThreadBackgroundTerminalsCleanResponse struct{}

@@ -52,9 +52,13 @@ func backendError(err *backend.Error) *protocol.Error {
 }
 
 // unknownMethod tells a method that this server does not serve yet from one
-// that nobody knows. The reference answers both with the same code.
-func unknownMethod(method string) error {
+// that nobody knows, which is refused as such even before the handshake. The
+// reference answers both with the same code.
+func (p *parent) unknownMethod(method string) error {
 	if notServed[method] {
+		if err := p.gate(method); err != nil {
+			return err
+		}
 		return protocol.Invalid(protocol.ReasonNotServed, "Method `%s` is not served by this server yet", method)
 	}
 	return protocol.Invalid(protocol.ReasonUnknownMethod, "Invalid request: unknown method `%.100s`", method)

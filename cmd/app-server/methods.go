@@ -22,7 +22,7 @@ func laneThread(id string) string { return "thread/" + id }
 func (s *server) methods() *rpc.Mux {
 	m := rpc.NewMux(rpc.Hooks{
 		Gate: s.parent.gate, Decode: protocol.Decode, Check: s.parent.check,
-		Error: s.wireError, Unknown: unknownMethod,
+		Error: s.wireError, Unknown: s.parent.unknownMethod,
 	})
 	rpc.HandleInline(m, protocol.MethodInitialize, s.parent.initialize)
 	rpc.HandleNotification(m, protocol.MethodInitialized, func(context.Context, *protocol.NoParams) {})
