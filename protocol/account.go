@@ -225,6 +225,13 @@ type SendAddCreditsNudgeEmailResponse struct {
 // AddCreditsNudgeEmailStatus is what became of it: sent, or cooldown_active.
 type AddCreditsNudgeEmailStatus string
 
+// RateLimitReachedTypes are the words of RateLimitSnapshot.RateLimitReachedType.
+var RateLimitReachedTypes = []string{
+	"rate_limit_reached",
+	"workspace_owner_credits_depleted", "workspace_member_credits_depleted",
+	"workspace_owner_usage_limit_reached", "workspace_member_usage_limit_reached",
+}
+
 // RateLimitSnapshot is the use of one limit.
 type RateLimitSnapshot struct {
 	LimitID              *string          `json:"limitId"`

@@ -2,6 +2,7 @@ package session
 
 import (
 	"math"
+	"slices"
 
 	"app-server/internal/backend"
 	"app-server/internal/rollout"
@@ -12,23 +13,35 @@ import (
 type limits struct{ last *backend.RateLimits }
 
 // sawLimits takes in the limits of a response or of a failure, if there are any,
-// and tells the parent.
+// and tells the parent. Credits stay known where only windows are told.
 func (u *turn) sawLimits(l *backend.RateLimits) {
 	if l == nil {
 		return
 	}
-	u.th.conv.limits.last = l
+	known := &u.th.conv.limits
+	now := *l
+	if now.Credits == nil && known.last != nil {
+		now.Credits = known.last.Credits
+	}
+	known.last = &now
 	u.tellLimits()
+	for i := range l.Additional {
+		u.tellLimit(&l.Additional[i])
+	}
 }
 
-// tellLimits sends account/rateLimits/updated with what is known, which may be
-// nothing: the reference sends it after each response all the same, and parents
-// wait for it.
+// tellLimits tells what is known, which may be nothing: the reference does so
+// after each response all the same, and parents wait for it.
 func (u *turn) tellLimits() {
 	l := u.th.conv.limits.last
 	if l == nil {
 		l = &backend.RateLimits{LimitID: limitID}
 	}
+	u.tellLimit(l)
+}
+
+// tellLimit sends account/rateLimits/updated.
+func (u *turn) tellLimit(l *backend.RateLimits) {
 	u.notify(protocol.MethodAccountRateLimitsUpdated, &protocol.AccountRateLimitsUpdatedNotification{RateLimits: RateLimitSnapshot(l)})
 }
 
@@ -36,12 +49,15 @@ func (u *turn) tellLimits() {
 const limitID = "codex"
 
 // RateLimitSnapshot is l as the wire tells it. The percentage is rounded, since
-// the wire has whole ones; a plan that the wire does not know is unknown there.
+// the wire has whole ones; a plan that the wire does not know is unknown there, and
+// a reached limit that it has no word for is none.
 func RateLimitSnapshot(l *backend.RateLimits) protocol.RateLimitSnapshot {
 	s := protocol.RateLimitSnapshot{
 		LimitID: optional(l.LimitID), LimitName: optional(l.LimitName),
 		Primary: window(l.Primary), Secondary: window(l.Secondary),
-		RateLimitReachedType: optional(l.ReachedType),
+	}
+	if slices.Contains(protocol.RateLimitReachedTypes, l.ReachedType) {
+		s.RateLimitReachedType = &l.ReachedType
 	}
 	if l.Plan != "" {
 		plan := protocol.WirePlan(l.Plan)

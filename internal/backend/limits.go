@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,7 +41,7 @@ type RateLimits struct {
 	// ReachedType names the limit that is reached, in the backend's word; empty
 	// for none.
 	ReachedType string
-	// Additional are limits of single features; only Usage gives them.
+	// Additional are limits of single features, those of headers by their ids.
 	Additional []RateLimits
 }
 
@@ -58,28 +61,48 @@ type Credits struct {
 	Balance string
 }
 
-// limitsOf reads the x-codex headers; nil where there are none.
+// limitsOf reads the x-codex headers, and those of further limits, which have a
+// name of their own in the place of codex; nil where there are none.
 func limitsOf(h http.Header, secrets redactor) *RateLimits {
-	l := RateLimits{
-		LimitID:   defaultLimitID,
-		LimitName: tidy(h.Get("X-Codex-Limit-Name"), secrets),
-		Primary:   headerWindow(h, "primary"),
-		Secondary: headerWindow(h, "secondary"),
-		Credits:   headerCredits(h, secrets),
-	}
+	l := limitNamed(h, defaultLimitID, secrets)
+	l.Credits = headerCredits(h, secrets)
 	l.ReachedType = tidy(h.Get("X-Codex-Rate-Limit-Reached-Type"), secrets)
-	if l.Primary == nil && l.Secondary == nil && l.Credits == nil && l.LimitName == "" {
+	for _, header := range slices.Sorted(maps.Keys(h)) {
+		m := limitHeader.FindStringSubmatch(header)
+		if m == nil || strings.EqualFold(m[1], defaultLimitID) {
+			continue
+		}
+		name := strings.ToLower(m[1])
+		if more := limitNamed(h, name, secrets); more.Primary != nil || more.Secondary != nil {
+			more.Credits = l.Credits
+			l.Additional = append(l.Additional, more)
+		}
+	}
+	if l.Primary == nil && l.Secondary == nil && l.Credits == nil && l.LimitName == "" && l.Additional == nil {
 		return nil
 	}
 	return &l
 }
 
-func headerWindow(h http.Header, name string) *Window {
-	used, err := strconv.ParseFloat(strings.TrimSpace(h.Get("X-Codex-"+name+"-Used-Percent")), 64)
+// limitHeader is the header that a limit is recognized by.
+var limitHeader = regexp.MustCompile(`^X-(.+)-Primary-Used-Percent$`)
+
+// limitNamed reads the headers of one limit. Names have hyphens, ids do not.
+func limitNamed(h http.Header, name string, secrets redactor) RateLimits {
+	return RateLimits{
+		LimitID:   tidy(strings.ReplaceAll(name, "-", "_"), secrets),
+		LimitName: tidy(h.Get("X-"+name+"-Limit-Name"), secrets),
+		Primary:   headerWindow(h, "X-"+name+"-Primary"),
+		Secondary: headerWindow(h, "X-"+name+"-Secondary"),
+	}
+}
+
+func headerWindow(h http.Header, prefix string) *Window {
+	used, err := strconv.ParseFloat(strings.TrimSpace(h.Get(prefix+"-Used-Percent")), 64)
 	if err != nil || math.IsNaN(used) || math.IsInf(used, 0) {
 		return nil
 	}
-	w := &Window{UsedPercent: used, Minutes: headerInt(h, "X-Codex-"+name+"-Window-Minutes"), ResetsAt: headerInt(h, "X-Codex-"+name+"-Reset-At")}
+	w := &Window{UsedPercent: used, Minutes: headerInt(h, prefix+"-Window-Minutes"), ResetsAt: headerInt(h, prefix+"-Reset-At")}
 	if used == 0 && (w.Minutes == nil || *w.Minutes == 0) && w.ResetsAt == nil {
 		return nil // how the backend says that there is no such window
 	}

@@ -23,13 +23,20 @@ func TestLimitsOfHeaders(t *testing.T) {
 		"numbers that are no": {"primary-used-percent: NaN\nsecondary-used-percent: +Inf", nil},
 		"odd parts":           {"primary-used-percent: 1\nprimary-window-minutes: soon\nprimary-reset-at: 1.5", &RateLimits{LimitID: "codex", Primary: &Window{UsedPercent: 1}}},
 		"an empty window":     {"primary-used-percent: 3\nsecondary-used-percent: 0\nsecondary-window-minutes: 0", &RateLimits{LimitID: "codex", Primary: &Window{UsedPercent: 3}}},
-		"a fresh window":      {"primary-used-percent: 0\nprimary-window-minutes: 300", &RateLimits{LimitID: "codex", Primary: &Window{0, pointer(300), nil}}},
+		"further limits": {"primary-used-percent: 1\ncredits-has-credits: 1\nx-codex-zeta-primary-used-percent: 3\nx-codex-zeta-limit-name: Zeta\nx-Fox-primary-used-percent: 2\nx-none-primary-used-percent: 0\nx-half-secondary-used-percent: 5",
+			&RateLimits{LimitID: "codex", Primary: &Window{UsedPercent: 1}, Credits: &Credits{HasCredits: true}, Additional: []RateLimits{
+				{LimitID: "codex_zeta", LimitName: "Zeta", Primary: &Window{UsedPercent: 3}, Credits: &Credits{HasCredits: true}},
+				{LimitID: "fox", Primary: &Window{UsedPercent: 2}, Credits: &Credits{HasCredits: true}}}}},
+		"a fresh window": {"primary-used-percent: 0\nprimary-window-minutes: 300", &RateLimits{LimitID: "codex", Primary: &Window{0, pointer(300), nil}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := http.Header{}
 			for line := range strings.Lines(test.headers) {
 				name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-				h.Set("x-codex-"+name, value)
+				if !strings.HasPrefix(name, "x-") {
+					name = "x-codex-" + name
+				}
+				h.Set(name, value)
 			}
 			if diff := cmp.Diff(test.want, limitsOf(h, nil)); diff != "" {
 				t.Error(diff)
