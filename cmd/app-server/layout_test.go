@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"cmd/app-server": {"rpc", "account", "session", "internal/backend", "internal/config", "internal/process",
 		"internal/process/shell", "internal/git", "internal/oauth", "internal/rollout", "internal/sandbox", "internal/skills", "internal/tools"},
 	"examples/parent":  {"internal/fake"},
-	"internal/backend": {},
+	"internal/backend": {"internal/redact"},
 	"internal/config":  {"internal/atomicfile", "internal/project"},
 	"internal/rollout": {"internal/atomicfile", "internal/excerpt"},
 	"internal/process": {"internal/excerpt"},

@@ -91,7 +91,7 @@ func notSignedIn(err error) *Error {
 // checkBearer refuses a token that cannot stand in a header. net/http would
 // refuse it too, but later and as a fault of the connection.
 func checkBearer(s protocol.Secret) *Error {
-	if s.IsEmpty() || !fitsHeader(s.Reveal()) {
+	if s.IsEmpty() || !isHeaderValue(s.Reveal()) {
 		return &Error{Kind: KindUnauthorized, Message: "The access token is empty or holds characters that a header cannot carry"}
 	}
 	return nil
@@ -126,7 +126,7 @@ func (c *Client) authorized(ctx context.Context, k *call, refreshed *bool) (*ans
 				return nil, canceled(ctx)
 			}
 			secrets := k.secrets
-			secrets.add(cred.token.Bearer.Reveal())
+			secrets.Add(cred.token.Bearer)
 			reason := tidy(err.Error(), secrets)
 			c.log.Debug("no new token came")
 			return nil, &Error{Kind: KindUnauthorized, Status: http.StatusUnauthorized, Message: "The sign-in could not be refreshed: " + reason, Err: err}

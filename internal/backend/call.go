@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"app-server/internal/redact"
 	"app-server/protocol"
 )
 
@@ -30,7 +31,7 @@ type call struct {
 	// bound.
 	wholly  time.Duration
 	retries int
-	secrets redactor
+	secrets redact.Redactor
 }
 
 // newCall prepares the POST of a model request.
@@ -54,14 +55,14 @@ func (c *Client) newCall(r *Request) (*call, *Error) {
 		k.source = signedIn
 	}
 	if k.source == providerKey {
-		k.secrets.add(k.key.Reveal())
+		k.secrets.Add(k.key)
 	}
 	k.target = func(t Token) (*url.URL, *Error) { return responsesURL(p, t) }
 	for name, value := range p.QueryParams {
-		k.secrets.addQuery(name, value)
+		k.secrets.AddQuery(name, value)
 	}
-	k.secrets.addURL(p.BaseURL)
-	k.secrets.addURL(p.ChatGPTBaseURL)
+	k.secrets.AddURL(p.BaseURL)
+	k.secrets.AddURL(p.ChatGPTBaseURL)
 	k.header = c.headers(r, &k.secrets)
 	k.body = r.encode()
 	return k, nil
@@ -69,16 +70,16 @@ func (c *Client) newCall(r *Request) (*call, *Error) {
 
 // headers are all but the credential. What the provider's configuration sets
 // goes over originator and user-agent, and under what the protocol needs.
-func (c *Client) headers(r *Request, secrets *redactor) http.Header {
+func (c *Client) headers(r *Request, secrets *redact.Redactor) http.Header {
 	h := c.identityHeaders()
 	residency := h.Get(residencyHeader)
 	for name, value := range r.Provider.Headers {
-		secrets.add(value)
+		secrets.AddValue(value)
 		setHeader(h, name, value)
 	}
 	for name, variable := range r.Provider.EnvHeaders {
 		if value := c.getenv(variable); strings.TrimSpace(value) != "" {
-			secrets.add(value)
+			secrets.AddValue(value)
 			setHeader(h, name, value)
 		}
 	}
@@ -187,14 +188,15 @@ func setHeader(h http.Header, name, value string) {
 	case "", "Host", "Content-Length", "Transfer-Encoding", "Connection", "Trailer":
 		return
 	}
-	if value != "" && isToken(name) && fitsHeader(value) {
+	if value != "" && isHeaderName(name) && isHeaderValue(value) {
 		h.Set(name, value)
 	}
 }
 
-// fitsHeader is whether a value may stand in a header: no control characters
-// but the tab.
-func fitsHeader(value string) bool {
+// isHeaderValue is whether a value may stand in a header: no control characters
+// but the tab (RFC 9110, section 5.5). Credentials are held to more where they come
+// in (package account).
+func isHeaderValue(value string) bool {
 	for i := range len(value) {
 		if c := value[i]; (c < ' ' && c != '\t') || c == 0x7f {
 			return false
@@ -203,8 +205,8 @@ func fitsHeader(value string) bool {
 	return true
 }
 
-// isToken is whether a header may have that name (RFC 9110, section 5.6.2).
-func isToken(name string) bool {
+// isHeaderName is whether a header may have that name (section 5.6.2).
+func isHeaderName(name string) bool {
 	for i := range len(name) {
 		c := name[i]
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'

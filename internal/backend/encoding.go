@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+
+	"app-server/internal/redact"
 )
 
 // maxZstdWindow bounds what a zstd frame may make the decoder keep. RFC 8878
@@ -41,7 +43,7 @@ func decoded(response *http.Response, raw io.Reader) (io.Reader, error) {
 				return zstd.NewReader(inner, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
 			}}
 		default:
-			return nil, fmt.Errorf("the content encoding %q is not supported", tidy(name, nil))
+			return nil, fmt.Errorf("the content encoding %q is not supported", tidy(name, redact.Redactor{}))
 		}
 	}
 	return body, nil

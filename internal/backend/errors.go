@@ -2,14 +2,13 @@ package backend
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"app-server/internal/redact"
 )
 
 // ErrorKind says what went wrong, so that a caller can map it without reading
@@ -113,8 +112,8 @@ const maxMessage = 1000
 
 // tidy makes a text of the backend fit for one line of an error: no control
 // characters, no secrets, bounded.
-func tidy(text string, secrets redactor) string {
-	text = secrets.clean(text)
+func tidy(text string, secrets redact.Redactor) string {
+	text = secrets.Text(text)
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
@@ -127,64 +126,6 @@ func tidy(text string, secrets redactor) string {
 			cut--
 		}
 		text = text[:cut] + "..."
-	}
-	return text
-}
-
-// redactor lists the secrets of one call. Backends echo keys and headers in
-// their messages, and such an echo must not travel further.
-type redactor []string
-
-// minSecret keeps short values (a flag in a query, say) from turning every
-// message into placeholders.
-const minSecret = 8
-
-// add takes a value, as it is and as a URL would have it.
-func (r *redactor) add(value string) {
-	if len(value) >= minSecret {
-		*r = append(*r, value, url.QueryEscape(value), url.PathEscape(value))
-	}
-}
-
-// addQuery takes the values of a query. Short ones count where they stand
-// beside their names.
-func (r *redactor) addQuery(name, value string) {
-	r.add(value)
-	if value != "" {
-		*r = append(*r, name+"="+value, url.QueryEscape(name)+"="+url.QueryEscape(value))
-	}
-}
-
-// addURL takes what a URL holds beside host and path: user, password, query.
-func (r *redactor) addURL(text string) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return
-	}
-	for name, values := range u.Query() {
-		for _, value := range values {
-			r.addQuery(name, value)
-		}
-	}
-	name := u.User.Username() // u.User may be nil
-	password, _ := u.User.Password()
-	if name+password == "" {
-		return
-	}
-	r.add(name)
-	r.add(password)
-	// As the URL has it, and as the header of basic authentication.
-	*r = append(*r, u.User.String()+"@", base64.StdEncoding.EncodeToString([]byte(name+":"+password)))
-}
-
-// clean blots the secrets out, the longest first: one may be a part of another.
-func (r redactor) clean(text string) string {
-	if text == "" {
-		return ""
-	}
-	longest := slices.SortedFunc(slices.Values(r), func(a, b string) int { return len(b) - len(a) })
-	for _, secret := range longest {
-		text = strings.ReplaceAll(text, secret, "[redacted]")
 	}
 	return text
 }

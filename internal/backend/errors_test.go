@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"app-server/internal/redact"
 	"app-server/protocol"
 )
 
@@ -74,18 +75,6 @@ func TestEchoServer(t *testing.T) {
 	}
 }
 
-// Longer secrets go first: the rest of one that holds another would stay.
-func TestRedactorTakesTheLongestFirst(t *testing.T) {
-	var r redactor
-	r.add("12345678")
-	r.add("12345678-and-more")
-	r.addURL("http://@host/")
-	r.addURL("http://[::1")
-	if got := r.clean("a 12345678-and-more b 12345678 c@d"); got != "a [redacted] b [redacted] c@d" {
-		t.Error(got)
-	}
-}
-
 // Parents show messages to people, beside those of the session.
 func TestMessagesBeginWithACapital(t *testing.T) {
 	capital := func(e *Error) {
@@ -95,12 +84,12 @@ func TestMessagesBeginWithACapital(t *testing.T) {
 		}
 	}
 	for _, code := range []string{"context_length_exceeded", "usage_limit_reached", "usage_not_included", "insufficient_quota", "slow_down", "invalid_prompt", ""} {
-		capital(failedError(upstream{Code: code, Message: "m"}, nil, time.Unix(0, 0)))
+		capital(failedError(upstream{Code: code, Message: "m"}, redact.Redactor{}, time.Unix(0, 0)))
 	}
 	for _, source := range []keySource{noKey, providerKey, signedIn} {
 		capital(&Error{Message: refusal(source, "mock")})
 	}
-	capital(incompleteError("", nil))
+	capital(incompleteError("", redact.Redactor{}))
 	capital(notSignedIn(ErrNotSignedIn))
 	capital(checkBearer(protocol.Secret{}))
 	capital(canceled(t.Context()))

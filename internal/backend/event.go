@@ -6,6 +6,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"app-server/internal/redact"
 )
 
 // EventKind says which fields of an [Event] are filled.
@@ -72,7 +74,7 @@ func deltaKind(name string) EventKind {
 // decodeEvent reads one event's data. Its kind is 0 for events that are
 // unknown, of no interest or not readable; those are skipped. A failure that
 // the event tells of comes as an error.
-func decodeEvent(data string, secrets redactor, now time.Time) (Event, *Error) {
+func decodeEvent(data string, secrets redact.Redactor, now time.Time) (Event, *Error) {
 	if e, ok := decodeDelta(data); ok {
 		return e, nil
 	}
@@ -95,7 +97,7 @@ type wireEvent struct {
 	Message      jsontext.Value `json:"message"`
 }
 
-func decodeAny(data string, secrets redactor, now time.Time) (Event, *Error) {
+func decodeAny(data string, secrets redact.Redactor, now time.Time) (Event, *Error) {
 	var w wireEvent
 	if json.Unmarshal([]byte(data), &w, lenient) != nil {
 		return Event{}, nil
@@ -211,7 +213,7 @@ func strict(v jsontext.Value) jsontext.Value {
 }
 
 // failedError is for a response that the backend itself calls failed.
-func failedError(up upstream, secrets redactor, now time.Time) *Error {
+func failedError(up upstream, secrets redact.Redactor, now time.Time) *Error {
 	up.Message = tidy(up.Message, secrets)
 	e := &Error{}
 	if e.byCode(up, now) {
@@ -231,7 +233,7 @@ func failedError(up upstream, secrets redactor, now time.Time) *Error {
 	return e
 }
 
-func incompleteError(reason string, secrets redactor) *Error {
+func incompleteError(reason string, secrets redact.Redactor) *Error {
 	e := &Error{Kind: KindIncomplete, Retry: RetryStream, Message: "The backend ended the response before it was complete"}
 	if reason = tidy(reason, secrets); reason != "" {
 		e.Message += ": " + reason

@@ -10,6 +10,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"app-server/internal/redact"
 )
 
 func TestDecodeEvent(t *testing.T) {
@@ -53,7 +55,7 @@ func TestDecodeEvent(t *testing.T) {
 		"empty":                {``, Event{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, fail := decodeEvent(test.data, nil, time.Time{})
+			got, fail := decodeEvent(test.data, redact.Redactor{}, time.Time{})
 			if fail != nil {
 				t.Fatal(fail)
 			}
@@ -87,7 +89,7 @@ func TestDecodeFailures(t *testing.T) {
 		"incomplete, why": {`{"type":"response.incomplete"}`, Error{Kind: KindIncomplete, Retry: RetryStream, Message: "The backend ended the response before it was complete"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, fail := decodeEvent(test.data, nil, time.Unix(0, 0))
+			_, fail := decodeEvent(test.data, redact.Redactor{}, time.Unix(0, 0))
 			if fail == nil {
 				t.Fatal("no error")
 			}
@@ -107,7 +109,7 @@ func FuzzDecodeEvent(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data string) {
 		now := time.Unix(0, 0)
-		e, fail := decodeEvent(data, nil, now)
+		e, fail := decodeEvent(data, redact.Redactor{}, now)
 		if fail != nil {
 			if e.Kind != 0 || fail.Kind == "" || fail.Message == "" {
 				t.Fatalf("%+v with %+v", fail, e)
@@ -121,7 +123,7 @@ func FuzzDecodeEvent(f *testing.F) {
 			t.Fatalf("item %q", e.Item)
 		}
 		if quick, ok := decodeDelta(data); ok {
-			thorough, fail := decodeAny(data, nil, now)
+			thorough, fail := decodeAny(data, redact.Redactor{}, now)
 			if fail != nil || !cmp.Equal(quick, thorough) {
 				t.Fatalf("quick %+v, thorough %+v, %v", quick, thorough, fail)
 			}
@@ -168,7 +170,7 @@ func (p *piecemeal) Read(b []byte) (int, error) {
 func BenchmarkDecodeDelta(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if e, _ := decodeEvent(deltaEvent, nil, time.Time{}); e.Kind != EventTextDelta {
+		if e, _ := decodeEvent(deltaEvent, redact.Redactor{}, time.Time{}); e.Kind != EventTextDelta {
 			b.Fatal(e)
 		}
 	}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"app-server/internal/redact"
 )
 
 const (
@@ -63,7 +65,7 @@ type Credits struct {
 
 // limitsOf reads the x-codex headers, and those of further limits, which have a
 // name of their own in the place of codex; nil where there are none.
-func limitsOf(h http.Header, secrets redactor) *RateLimits {
+func limitsOf(h http.Header, secrets redact.Redactor) *RateLimits {
 	l := limitNamed(h, defaultLimitID, secrets)
 	l.Credits = headerCredits(h, secrets)
 	l.ReachedType = tidy(h.Get("X-Codex-Rate-Limit-Reached-Type"), secrets)
@@ -88,7 +90,7 @@ func limitsOf(h http.Header, secrets redactor) *RateLimits {
 var limitHeader = regexp.MustCompile(`^X-(.+)-Primary-Used-Percent$`)
 
 // limitNamed reads the headers of one limit. Names have hyphens, ids do not.
-func limitNamed(h http.Header, name string, secrets redactor) RateLimits {
+func limitNamed(h http.Header, name string, secrets redact.Redactor) RateLimits {
 	return RateLimits{
 		LimitID:   tidy(strings.ReplaceAll(name, "-", "_"), secrets),
 		LimitName: tidy(h.Get("X-"+name+"-Limit-Name"), secrets),
@@ -117,7 +119,7 @@ func headerInt(h http.Header, name string) *int64 {
 	return &n
 }
 
-func headerCredits(h http.Header, secrets redactor) *Credits {
+func headerCredits(h http.Header, secrets redact.Redactor) *Credits {
 	has, ok := headerBool(h, "X-Codex-Credits-Has-Credits")
 	unlimited, ok2 := headerBool(h, "X-Codex-Credits-Unlimited")
 	if !ok && !ok2 {
@@ -151,7 +153,7 @@ func (c *Client) Usage(ctx context.Context, chatGPTBaseURL string) (*RateLimits,
 func (c *Client) usage(ctx context.Context, base string) (*RateLimits, *Error) {
 	k := &call{method: http.MethodGet, source: signedIn, patience: usageTime, wholly: usageTime, header: c.identityHeaders()}
 	k.header.Set("Accept", "application/json")
-	k.secrets.addURL(base)
+	k.secrets.AddURL(base)
 	k.target = func(t Token) (*url.URL, *Error) {
 		if !t.ChatGPT {
 			return nil, &Error{Kind: KindNotSignedIn, Message: "Usage is told to ChatGPT sign-ins only"}
@@ -163,7 +165,7 @@ func (c *Client) usage(ctx context.Context, base string) (*RateLimits, *Error) {
 		return nil, fail
 	}
 	defer a.close()
-	k.secrets.add(a.credential.token.Bearer.Reveal())
+	k.secrets.Add(a.credential.token.Bearer)
 	body, err := io.ReadAll(io.LimitReader(a.body, maxUsageBody+1))
 	if err != nil {
 		return nil, c.readError(ctx, k, a, err)
@@ -189,7 +191,7 @@ func accountURL(base, path string) (*url.URL, *Error) {
 
 // usageOf takes what it can read: an unknown plan or a limit of an unknown
 // shape hides nothing else.
-func usageOf(m map[string]jsontext.Value, secrets redactor) *RateLimits {
+func usageOf(m map[string]jsontext.Value, secrets redact.Redactor) *RateLimits {
 	l := limitOf(m["rate_limit"])
 	l.LimitID, l.Plan = defaultLimitID, tidy(text(m["plan_type"]), secrets)
 	l.ReachedType = tidy(cmp.Or(text(m["rate_limit_reached_type"]), text(members(m["rate_limit_reached_type"])["type"])), secrets)

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"app-server/internal/redact"
 )
 
 func pointer(n int64) *int64 { return &n }
@@ -38,7 +40,7 @@ func TestLimitsOfHeaders(t *testing.T) {
 				}
 				h.Set(name, value)
 			}
-			if diff := cmp.Diff(test.want, limitsOf(h, nil)); diff != "" {
+			if diff := cmp.Diff(test.want, limitsOf(h, redact.Redactor{})); diff != "" {
 				t.Error(diff)
 			}
 		})

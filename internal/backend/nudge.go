@@ -28,7 +28,7 @@ func (c *Client) NudgeCredits(ctx context.Context, chatGPTBaseURL, kind string) 
 	k := &call{method: http.MethodPost, source: signedIn, patience: usageTime, wholly: usageTime, header: c.identityHeaders()}
 	k.header.Set("Accept", "application/json")
 	k.header.Set("Content-Type", "application/json")
-	k.secrets.addURL(base)
+	k.secrets.AddURL(base)
 	body, err := json.Marshal(map[string]string{"credit_type": kind})
 	if err != nil {
 		return "", &Error{Kind: KindBadRequest, Message: "The kind of credits is not valid text", Err: err}

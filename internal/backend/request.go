@@ -77,7 +77,7 @@ func (t *TurnState) state() string {
 }
 
 func (t *TurnState) keep(value string) {
-	if t == nil || value == "" || !fitsHeader(value) {
+	if t == nil || value == "" || !isHeaderValue(value) {
 		return
 	}
 	t.mu.Lock()

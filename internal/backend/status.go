@@ -7,12 +7,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"app-server/internal/redact"
 )
 
 const (
@@ -116,8 +117,8 @@ func (c *Client) statusError(ctx context.Context, k *call, a *answer, cred crede
 	if ctx.Err() != nil {
 		return canceled(ctx)
 	}
-	secrets := slices.Clone(k.secrets)
-	secrets.add(cred.token.Bearer.Reveal())
+	secrets := k.secrets
+	secrets.Add(cred.token.Bearer)
 	h, status, now := a.response.Header, a.response.StatusCode, time.Now()
 	up := readUpstream(body)
 	up.Message = tidy(up.Message, secrets)
@@ -208,7 +209,7 @@ func statusText(status int) string {
 }
 
 // requestID is what the backend's people need to find a request.
-func requestID(h http.Header, secrets redactor) string {
+func requestID(h http.Header, secrets redact.Redactor) string {
 	for _, name := range []string{"X-Request-Id", "X-Oai-Request-Id", "Cf-Ray"} {
 		if id := h.Get(name); id != "" && len(id) <= 128 {
 			return "request id " + tidy(id, secrets)
@@ -222,8 +223,8 @@ func requestID(h http.Header, secrets redactor) string {
 // which need not speak HTTP: an echo, for instance, with the query in it.
 func (c *Client) connectError(ctx context.Context, k *call, cause, err error, a *answer) *Error {
 	where := a.url
-	secrets := slices.Clone(k.secrets)
-	secrets.add(a.credential.token.Bearer.Reveal())
+	secrets := k.secrets
+	secrets.Add(a.credential.token.Bearer)
 	var setup *setupError
 	var op *net.OpError
 	var dns *net.DNSError

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"app-server/internal/redact"
 )
 
 func TestStatus(t *testing.T) {
@@ -97,10 +99,10 @@ func TestErrorBodiesAreBounded(t *testing.T) {
 		t.Errorf("%d bytes", len(fail.Message))
 	}
 	long := strings.Repeat("\u00e9", maxMessage)
-	if got := tidy(long, nil); len(got) > maxMessage+3 || !strings.HasSuffix(got, "\u00e9...") {
+	if got := tidy(long, redact.Redactor{}); len(got) > maxMessage+3 || !strings.HasSuffix(got, "\u00e9...") {
 		t.Errorf("%d bytes, %q", len(got), got[len(got)-8:])
 	}
-	if got := tidy("a\x00b\r\nc", nil); got != "a b  c" {
+	if got := tidy("a\x00b\r\nc", redact.Redactor{}); got != "a b  c" {
 		t.Errorf("%q", got)
 	}
 }

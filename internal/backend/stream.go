@@ -52,7 +52,7 @@ func (c *Client) stream(ctx context.Context, r *Request, yield func(Event) bool)
 		return fail
 	}
 	defer a.close()
-	k.secrets.add(a.credential.token.Bearer.Reveal())
+	k.secrets.Add(a.credential.token.Bearer)
 	r.Turn.keep(a.response.Header.Get("X-Codex-Turn-State"))
 	limits := limitsOf(a.response.Header, k.secrets)
 	if fail := c.notEvents(ctx, k, a); fail != nil {

@@ -28,6 +28,8 @@ func TestText(t *testing.T) {
 		{"a e30.e30.c2ln b", "a [redacted] b"},
 		{"Authorization: Bearer abc.def", "Authorization: [redacted]"},
 		{"key sk-proj-abcdefghijk", "key [redacted]"},
+		{"Missing bearer or basic authentication; bearer token. The bearer 1234abcd", "Missing bearer or basic authentication; bearer token. The [redacted]"},
+		{"disk-encryption and task-management", "disk-encryption and task-management"},
 		{"see https://auth.example.com.au/v1.22.333 (id 11111111-2222-4333-8444-555555555555)",
 			"see https://auth.example.com.au/v1.22.333 (id 11111111-2222-4333-8444-555555555555)"},
 		{strings.Repeat("ab3", 40), "[redacted]"},
@@ -36,6 +38,35 @@ func TestText(t *testing.T) {
 		if got := r.Text(tt.in); got != tt.want {
 			t.Errorf("text(%q) = %q, want %q", tt.in, got, tt.want)
 		}
+	}
+}
+
+// What is configured counts in all the ways in which it may come back; the longest
+// goes first, since the rest of one that holds another would stay.
+func TestValues(t *testing.T) {
+	var r Redactor
+	r.AddValue("12345678")
+	r.AddValue("12345678-and-more")
+	r.AddValue("short")
+	before := r
+	r.AddQuery("v", "7 7")
+	r.AddURL("http://me:top%20secret@host/?key=abc")
+	r.AddURL("http://@host/")
+	r.AddURL("http://[::1")
+	for in, want := range map[string]string{
+		"a 12345678-and-more b 12345678 short": "a [redacted] b [redacted] short",
+		"at /x?v=7+7&w=7":                      "at /x?[redacted]&w=7",
+		"http://me:top%20secret@host/?key=abc": "http://[redacted]host/?[redacted]",
+		"it was top secret":                    "it was [redacted]",
+		"Basic bWU6dG9wIHNlY3JldA==":           "Basic [redacted]",
+		"c@d":                                  "c@d",
+	} {
+		if got := r.Text(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	if got := before.Text("top secret"); got != "top secret" {
+		t.Errorf("a copy knows %q", got)
 	}
 }
 
