@@ -144,7 +144,7 @@ func startLeaks(t *testing.T, start func(fake.Launch) (*fake.Process, error)) *l
 			t.Errorf("end of the server: code %d, %v\n%s", code, err, l.parent.Stderr())
 		}
 	})
-	l.call(t, protocol.MethodInitialize, map[string]any{"clientInfo": map[string]any{"name": "leaks", "version": "1"}}, nil)
+	l.call(t, protocol.MethodInitialize, map[string]any{"clientInfo": map[string]any{"name": "leaks", "version": "1"}, "capabilities": map[string]any{"experimentalApi": true}}, nil)
 	if err := l.parent.Notify("initialized", nil); err != nil {
 		t.Fatal(err)
 	}
