@@ -97,7 +97,7 @@ func (p *parent) initialize(ctx context.Context, params *protocol.InitializePara
 		return protocol.InitializeResponse{}, nil, protocol.Invalid(protocol.ReasonInitialized, "Already initialized")
 	}
 	name := params.ClientInfo.Name
-	if name == "" || headerText(name) != name {
+	if headerText(name) != name {
 		return protocol.InitializeResponse{}, nil, protocol.Invalid(protocol.ReasonInvalidParams, "Invalid request: clientInfo.name cannot stand in an HTTP header")
 	}
 	h := &handshake{optedOut: map[string]bool{}}
@@ -145,10 +145,11 @@ func userAgent(name, clientVersion string) string {
 		name, protocol.WireVersion, osName(), archName(), version, name, headerText(clientVersion))
 }
 
-// headerText replaces what cannot stand in a header.
+// headerText replaces what cannot stand in a header. Names in other letters than
+// those of ASCII can.
 func headerText(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
+		if r < ' ' && r != '\t' || r == 0x7f {
 			return '_'
 		}
 		return r
