@@ -154,6 +154,9 @@ func (m *Manager) rejoin(ctx context.Context, t *thread, p *protocol.ThreadResum
 // resumeHistory begins a new thread with the items that the parent gives. They
 // are in its file from the start.
 func (m *Manager) resumeHistory(ctx context.Context, p *protocol.ThreadResumeParams) (r protocol.ThreadStartResponse, then func(), err error) {
+	if len(p.History) == 0 {
+		return r, nil, protocol.Invalid(protocol.ReasonInvalidParams, "The history is empty")
+	}
 	if err := checkItems("history", p.History); err != nil {
 		return r, nil, protocol.Invalid(protocol.ReasonInvalidParams, "%v", err)
 	}

@@ -3,6 +3,9 @@ package session
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"app-server/internal/backend"
 	"app-server/internal/config"
@@ -73,7 +76,9 @@ func wantedSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string, 
 	}
 	kept := last != nil && last.Settings != nil
 	if last != nil {
+		configured := s
 		last.onto(&s, cfg)
+		s.insist(&configured, p.Config)
 	}
 	override(&s.model, p.Model)
 	override(&s.provider, p.ModelProvider)
@@ -93,7 +98,7 @@ func wantedSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string, 
 	switch a := cfg.ApprovalPolicy; {
 	case p.ApprovalPolicy != nil:
 		s.approval = *p.ApprovalPolicy
-	case kept: // onto has set it
+	case kept && !names(p.Config, "approval_policy"): // onto has set it
 	case a.Err != nil:
 		return s, broken(a.Err)
 	case a.Set:
@@ -108,7 +113,7 @@ func wantedSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string, 
 	case p.PermissionProfile != nil:
 		s.sandbox, err = policyOf(p.PermissionProfile, s.cwd)
 		return s, err
-	case kept && p.Sandbox == nil:
+	case kept && p.Sandbox == nil && !names(p.Config, "sandbox_mode") && !names(p.Config, "sandbox_workspace_write"):
 		return s, nil
 	}
 	mode := protocol.SandboxReadOnly
@@ -126,6 +131,35 @@ func wantedSettings(cfg *config.Config, p *protocol.ThreadSettings, cwd string, 
 	}
 	s.sandbox, err = sandboxOf(mode, cfg)
 	return s, err
+}
+
+// insist takes what the parent names in a config of its own, which goes before the
+// last turn as its other words do.
+func (s *settings) insist(configured *settings, config map[string]jsontext.Value) {
+	for key, take := range map[string]func(){
+		"model":                   func() { s.model = configured.model },
+		"model_provider":          func() { s.provider = configured.provider },
+		"model_reasoning_effort":  func() { s.effort = configured.effort },
+		"model_reasoning_summary": func() { s.summary = configured.summary },
+		"personality":             func() { s.personality = configured.personality },
+		"service_tier":            func() { s.tier = configured.tier },
+		"developer_instructions":  func() { s.developer = configured.developer },
+		"approvals_reviewer":      func() { s.reviewer = configured.reviewer },
+	} {
+		if names(config, key) {
+			take()
+		}
+	}
+}
+
+// names reports whether a config of the parent's has a key, or one below it.
+func names(config map[string]jsontext.Value, key string) bool {
+	for k := range config {
+		if k == key || strings.HasPrefix(k, key+".") {
+			return true
+		}
+	}
+	return false
 }
 
 // sandboxOf is the policy of a mode under a configuration.
