@@ -62,7 +62,8 @@ type Manager struct {
 	base     context.Context
 	hardStop context.CancelFunc
 	// wg counts the goroutines of threads and turns.
-	wg sync.WaitGroup
+	wg    sync.WaitGroup
+	loads loads
 
 	mu sync.Mutex
 	// Guarded by mu.

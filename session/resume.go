@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -40,40 +42,73 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 	if p.History != nil {
 		return m.resumeHistory(ctx, p)
 	}
-	var err error
-	var w *rollout.Writer
-	var log *rollout.Log
-	if given(p.Path) {
-		path := absolute(*p.Path, m.cwd)
-		if t := m.livePath(path); t != nil {
-			r, then, err := m.rejoin(ctx, t, p)
-			if err == nil || !t.leaving() {
-				return r, then, err
-			}
-			m.live(t.id) // as above
-		}
-		w, log, err = m.store.ContinueFile(ctx, path)
-		err = storageError(err, path)
-	} else {
-		w, log, err = m.continueThread(ctx, p.ThreadID)
-	}
+	path, name, err := m.resumePath(p)
 	if err != nil {
 		return none, nil, err
+	}
+	defer m.loads.claim(path)()
+	if t := m.livePath(path); t != nil { // under another name, or since a moment ago
+		r, then, err := m.rejoin(ctx, t, p)
+		if err == nil || !t.leaving() {
+			return r, then, err
+		}
+		m.live(t.id) // as above
+	}
+	w, log, err := m.store.ContinueFile(ctx, path)
+	if err != nil {
+		return none, nil, storageError(err, name)
 	}
 	return m.resumeStored(ctx, w, log, p)
 }
 
-// continueThread opens the file of a thread that is not archived.
-func (m *Manager) continueThread(ctx context.Context, id string) (*rollout.Writer, *rollout.Log, error) {
-	at, id, err := m.place(id)
-	if err != nil {
-		return nil, nil, err
+// resumePath is the file of a thread that is to be loaded, and the parent's word for
+// it.
+func (m *Manager) resumePath(p *protocol.ThreadResumeParams) (path, name string, err error) {
+	if given(p.Path) {
+		path = absolute(*p.Path, m.cwd)
+		return path, path, nil
 	}
-	if at.Archived {
-		return nil, nil, protocol.Invalid(protocol.ReasonThreadArchived, "The thread %s is archived; it has to be brought back before it can go on", id)
+	at, id, err := m.place(p.ThreadID)
+	if err == nil && at.Archived {
+		err = protocol.Invalid(protocol.ReasonThreadArchived, "The thread %s is archived; it has to be brought back before it can go on", id)
 	}
-	w, log, err := m.store.ContinueFile(ctx, at.Path)
-	return w, log, storageError(err, id)
+	return at.Path, id, err
+}
+
+// loads makes those who load one file wait for each other.
+type loads struct {
+	mu sync.Mutex
+	// running are the loads that run, by the file's path without links; each is
+	// closed at its end. Guarded by mu.
+	running map[string]chan struct{}
+}
+
+// claim waits until nobody else loads the file, and returns what ends the claim.
+func (l *loads) claim(path string) (release func()) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	done := make(chan struct{})
+	for {
+		l.mu.Lock()
+		other := l.running[path]
+		if other == nil {
+			break
+		}
+		l.mu.Unlock()
+		<-other
+	}
+	defer l.mu.Unlock()
+	if l.running == nil {
+		l.running = map[string]chan struct{}{}
+	}
+	l.running[path] = done
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.running, path)
+		close(done)
+	}
 }
 
 func given(s *string) bool { return s != nil && *s != "" }

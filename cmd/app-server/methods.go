@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"app-server/protocol"
 	"app-server/rpc"
 	"app-server/session"
@@ -16,7 +18,13 @@ const (
 	laneConfig = "config"
 )
 
-func laneThread(id string) string { return "thread/" + id }
+// laneThread is the lane of a thread, however its id is written.
+func laneThread(id string) string {
+	if usual, err := uuid.Parse(id); err == nil {
+		id = usual.String()
+	}
+	return "thread/" + id
+}
 
 // methods is the table of what is served. A method, its lane, its handler.
 func (s *server) methods() *rpc.Mux {
