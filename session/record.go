@@ -109,12 +109,7 @@ func (t *thread) putAway() {
 	if err != nil || was.recent == nil {
 		return
 	}
-	var log *rollout.Log
-	if was.past != nil {
-		log, err = was.past.Extend(t.m.base)
-	} else {
-		log, err = t.m.store.ReadFile(t.m.base, t.file.Path())
-	}
+	log, err := t.outline(t.m.base, was.past)
 	if err != nil || !slices.Equal(log.TurnIDs(), was.ids()) || log.Unended() {
 		t.m.log.Debug("turns stay in memory", zap.String("thread", t.id), zap.Error(err))
 		return
@@ -128,4 +123,12 @@ func (t *thread) putAway() {
 		}
 		t.past, t.turns, t.late = log, nil, slices.Clone(late)
 	})
+}
+
+// outline is the thread's file as it is now; past is as much as is known of it.
+func (t *thread) outline(ctx context.Context, past *rollout.Log) (*rollout.Log, error) {
+	if past == nil {
+		return t.m.store.ReadFile(ctx, t.file.Path())
+	}
+	return past.Extend(ctx)
 }

@@ -58,7 +58,7 @@ func (t *thread) rollback(ctx context.Context, turns int) error {
 	if err := t.file.AppendNow(rollout.RolledBack(turns)); err != nil {
 		return protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "The thread cannot be written: %v", plainCause(err))
 	}
-	log, err := t.m.store.ReadFile(ctx, t.file.Path())
+	log, err := t.outline(ctx, t.past)
 	if err != nil {
 		return storageError(err, t.id)
 	}
@@ -66,11 +66,7 @@ func (t *thread) rollback(ctx context.Context, turns int) error {
 	if err != nil {
 		return storageError(err, t.id)
 	}
-	if left := len(t.turns) - turns; left >= 0 {
-		t.turns = t.turns[:left:left]
-	} else {
-		t.turns, t.past, t.late = nil, log, nil
-	}
+	t.past, t.turns, t.late = log, nil, nil
 	before := t.conv
 	c := storedConversation(log, items, t.docs)
 	c.counted, c.added = 0, 0
