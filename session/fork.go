@@ -199,7 +199,7 @@ func (m *Manager) forkLive(ctx context.Context, t *thread, o forkOptions) (*thre
 	f.ephemeral, f.rawEvents = o.ephemeral, t.rawEvents
 	found := prompt.ProjectDocs(docsOptions(o.cfg, o.settings.cwd))
 	f.docs = docs{o.settings.cwd, found.Text}
-	if err := t.do(ctx, func() { f.inherit(t) }); err != nil {
+	if err := t.doReleased(ctx, func() { f.inherit(t) }); err != nil {
 		return nil, found, err
 	}
 	return f, found, storageError(f.create(ctx), f.id)

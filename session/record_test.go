@@ -1,9 +1,11 @@
 package session
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -131,4 +133,51 @@ func TestItemAfterPutAway(t *testing.T) {
 			t.Errorf("%d late items still in memory", len(th.late))
 		}
 	})
+}
+
+// TestAtTheEndOfATurn: a parent that has heard of a turn's end can take it back and
+// fork it, also while the turn has yet to give way.
+func TestAtTheEndOfATurn(t *testing.T) {
+	for name, tt := range map[string]struct {
+		start string
+		ask   func(w *world) error
+		want  []string // what the model knows of with the next words
+	}{
+		"rollback": {`{}`, func(w *world) error {
+			_, _, err := w.RollbackThread(w.t.Context(), &protocol.ThreadRollbackParams{ThreadID: w.thread, NumTurns: 1})
+			return err
+		}, []string{"user: one", "assistant: more", "user: three"}},
+		"fork in memory": {`{"ephemeral":true}`, func(w *world) error {
+			r, _, err := w.ForkThread(w.t.Context(), decode[protocol.ThreadForkParams](w.t, `{"threadId":"`+w.thread+`","ephemeral":true}`))
+			w.thread = r.Thread.ID
+			return err
+		}, []string{"user: one", "assistant: more", "user: two", "assistant: more", "user: three"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newStored(t, "")
+				defer w.Shutdown(t.Context())
+				w.start(tt.start)
+				w.ok("one")
+				synctest.Wait()
+				asked := make(chan error, 1)
+				w.parent.hold = func(_ context.Context, method string) error {
+					if method == protocol.MethodTurnCompleted && len(asked) == 0 {
+						go func() { asked <- tt.ask(w) }() // ends once the turn has given way
+						time.Sleep(time.Second)
+					}
+					return nil
+				}
+				w.ok("two")
+				if err := <-asked; err != nil {
+					t.Fatal(err)
+				}
+				asked <- nil
+				w.ok("three")
+				if d := cmp.Diff(tt.want, said(w.model.request(-1))); d != "" {
+					t.Error(d)
+				}
+			})
+		})
+	}
 }

@@ -23,7 +23,7 @@ func (m *Manager) RollbackThread(ctx context.Context, p *protocol.ThreadRollback
 	}
 	var record turnRecord
 	var tokens *protocol.ThreadTokenUsage
-	doErr := t.do(ctx, func() {
+	doErr := t.doReleased(ctx, func() {
 		if err = t.rollback(ctx, int(min(p.NumTurns, 1<<30))); err == nil {
 			r.Thread, record, tokens = t.view(), t.record(), t.tokens
 		}

@@ -128,6 +128,31 @@ func (t *thread) do(ctx context.Context, work func()) error {
 	return nil
 }
 
+// doReleased is do, once a turn that has ended has given way as well: the parent may
+// have heard of its end before.
+func (t *thread) doReleased(ctx context.Context, work func()) error {
+	for {
+		var ending *turn
+		err := t.do(ctx, func() {
+			if t.current != nil && t.current.ended {
+				ending = t.current
+				return
+			}
+			work()
+		})
+		if err != nil || ending == nil {
+			return err
+		}
+		select {
+		case <-ending.released:
+		case <-t.gone:
+			return t.over()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // view is the thread as the wire shows it, without its turns. It runs on the
 // thread's goroutine, or before that has started.
 func (t *thread) view() protocol.Thread {
@@ -217,7 +242,7 @@ func (t *thread) newTurn(id string, kind turnKind, s settings) *turn {
 	u := &turn{
 		id: id, kind: kind, th: t, set: s, info: backend.LookupModel(s.model), provider: t.cfg.Providers[s.provider],
 		state: &backend.TurnState{TurnID: id, Sandbox: string(s.sandbox.Mode())},
-		begun: make(chan struct{}), stir: make(chan struct{}, 1), seen: map[string]bool{},
+		begun: make(chan struct{}), released: make(chan struct{}), stir: make(chan struct{}, 1), seen: map[string]bool{},
 	}
 	u.conv = &t.conv
 	u.kit = t.tools.Begin(id, toolEnv(s, u.info), host{u})
@@ -252,6 +277,7 @@ func (t *thread) release(u *turn) {
 	t.conv.hear(t.takeInjected())
 	t.settled = t.conv.fork()
 	t.current, t.next = t.next, nil
+	close(u.released)
 	t.launch()
 	t.restLater()
 }

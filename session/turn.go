@@ -47,6 +47,8 @@ type turn struct {
 	review   *review // of a review turn, else nil
 	// begun is closed once turn/started has been sent.
 	begun chan struct{}
+	// released is closed once the turn has given way.
+	released chan struct{}
 	// ctx ends with an interrupt, and when the server can wait no longer.
 	ctx    context.Context
 	cancel context.CancelFunc
