@@ -55,6 +55,8 @@ func TestActions(t *testing.T) {
 		{"head -n 10 a", "read a /work/a"},
 		{"tail -n +5 a", "read a /work/a"},
 		{"tail -f a", "unknown"},
+		{"less +5 a", "unknown"},
+		{"grep -e x --regexp=y a", "search x a (grep -e x '--regexp=y' a)"},
 		{"sed -n 1,20p a", "read a /work/a (sed -n '1,20p' a)"},
 		{"sed -i s/a/b/ a", "unknown"},
 		{"nl -ba a | sed -n 1,20p", "read a /work/a"},

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"cmp"
 	"path/filepath"
 	"strings"
 )
@@ -111,9 +112,9 @@ func (a *Action) search(name string, args []string) {
 			return
 		case (arg == "-e" || arg == "--regexp") && i+1 < len(args):
 			i++
-			pattern = args[i]
+			pattern = cmp.Or(pattern, args[i]) // of several the first is told
 		case long == "--regexp" && hasValue:
-			pattern = value
+			pattern = cmp.Or(pattern, value)
 		case (arg == "-f" || arg == "--file") && i+1 < len(args):
 			i++
 			fromFile = true
@@ -210,6 +211,9 @@ func (a *Action) read(name string, args []string, place Place) {
 			return
 		}
 	case "less":
+		if anyArg(args, func(s string) bool { return strings.HasPrefix(s, "+") }) {
+			return // less +5 FILE, where +5 is a command
+		}
 		files = operands(args, "-p", "-x", "-y", "-z", "-j")
 	case "more", "bat", "batcat":
 		if files = operands(args, "-l", "-r", "-H", "--theme", "--language", "--style", "--terminal-width", "--tabs",
