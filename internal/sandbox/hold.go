@@ -46,10 +46,21 @@ func (h *holds) release(path string) {
 	}
 }
 
-// hold takes the missing folders in the roots that a policy names, and keeps
-// them read-only in f. What it returns gives them up again.
-func (s *Sandbox) hold(p Policy, f *Folders) (release func()) {
-	var taken []string
+// hold takes those of the folders that are missing, and keeps them read-only in f.
+// What it returns gives them up again.
+func (h *holds) hold(paths []string, f *Folders) (release func()) {
+	taken := slices.DeleteFunc(paths, func(path string) bool { return !h.take(path) })
+	f.keep(taken)
+	return sync.OnceFunc(func() {
+		for _, path := range taken {
+			h.release(path)
+		}
+	})
+}
+
+// held lists where the roots that a policy names have, or could have, the folder
+// that commands may not make.
+func (f Folders) held(p Policy) (paths []string) {
 	for _, root := range append([]string{p.Cwd}, p.WritableRoots...) {
 		if !filepath.IsAbs(root) {
 			root = filepath.Join(p.Cwd, root)
@@ -58,18 +69,16 @@ func (s *Sandbox) hold(p Policy, f *Folders) (release func()) {
 		if err != nil || !slices.Contains(f.Writable, root) {
 			continue
 		}
-		path := filepath.Join(root, heldName)
-		if slices.Contains(f.Writable, path) || !s.holds.take(path) {
-			continue
+		if path := filepath.Join(root, heldName); !slices.Contains(f.Writable, path) {
+			paths = append(paths, path)
 		}
-		taken = append(taken, path)
-		f.Kept = append(f.Kept, path)
 	}
+	return paths
+}
+
+// keep adds to what is kept.
+func (f *Folders) keep(paths []string) {
+	f.Kept = append(f.Kept, paths...)
 	slices.Sort(f.Kept)
 	f.Kept = slices.Compact(f.Kept)
-	return sync.OnceFunc(func() {
-		for _, path := range taken {
-			s.holds.release(path)
-		}
-	})
 }

@@ -28,7 +28,7 @@ func TestHold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		release := s.hold(p, &f)
+		release := s.holds.hold(f.held(p), &f)
 		return f, release
 	}
 	there := func(dir string) bool {

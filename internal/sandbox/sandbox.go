@@ -132,8 +132,11 @@ func (s *Sandbox) Command(p Policy, argv []string) (Command, error) {
 		return Command{}, err
 	}
 	release := func() {}
-	if support.Namespaces { // the only wall that keeps what lies in a writable folder
-		release = s.hold(p, &folders)
+	switch held := folders.held(p); {
+	case support.Namespaces: // a mount needs something to lie on
+		release = s.holds.hold(held, &folders)
+	case support.Seatbelt: // a profile can name what is not there
+		folders.keep(held)
 	}
 	c, err := launch(support, plan{Folders: folders, Network: p.Network}, argv)
 	if err != nil {
