@@ -71,7 +71,9 @@ func shellTool() Tool {
 
 // containerExecTool is shell under the name that some models know it by. It is
 // never offered.
-func containerExecTool() Tool { return Tool{Name: "container.exec", Parallel: true, Run: runShell} }
+func containerExecTool() Tool {
+	return Tool{Name: "container.exec", Parallel: true, Local: true, Run: runShell}
+}
 
 func shellSpec(t *Turn) (jsontext.Value, bool) {
 	return function("shell", `Runs a program to its end, and returns its output and exit code as JSON. For a command text run a shell: ["bash", "-lc", TEXT].`,

@@ -233,6 +233,23 @@ func TestNotServed(t *testing.T) {
 	}
 }
 
+// A turn without this machine serves nothing that works on it, by whatever name.
+func TestDetached(t *testing.T) {
+	p, host := newBench(t), &fakeHost{}
+	e := p.env(protocol.PolicyDangerFullAccess, protocol.ApprovalNever)
+	e.Detached = true
+	turn := p.begin(t, e, host, ThreadOptions{})
+	for _, tool := range Builtin() {
+		switch tool.Name {
+		case "update_plan", "request_user_input", "request_permissions", "web_search":
+			continue
+		}
+		if out := turn.Run(t.Context(), call(tool.Name, `{}`)); !strings.Contains(out.Text, "no tool named "+tool.Name) {
+			t.Errorf("%s: %q", tool.Name, out.Text)
+		}
+	}
+}
+
 // A tool that breaks off has failed, and its item does not stay open.
 func TestPanicInItem(t *testing.T) {
 	for name, item := range map[string]protocol.ThreadItem{
