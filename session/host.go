@@ -84,15 +84,23 @@ func (u *turn) setStatus(s protocol.ThreadStatus) {
 	u.notify(protocol.MethodThreadStatusChanged, &protocol.ThreadStatusChangedNotification{ThreadID: u.th.id, Status: s})
 }
 
+// maxOutputTokens bounds tool_output_token_limit: a model's whole window is more
+// than any output should fill.
+const maxOutputTokens = 250_000
+
 // toolEnv is what the tools of a turn depend on.
-func toolEnv(s settings, info backend.ModelInfo) tools.Env {
+func toolEnv(s settings, info backend.ModelInfo, cfg *config.Config) tools.Env {
 	of := info.Tools
+	if l := cfg.ToolOutputTokenLimit; l != nil {
+		of.OutputTokens = int(min(*l, maxOutputTokens))
+	}
 	return tools.Env{
 		Model: tools.Model{
 			Slug: s.model, FreeformPatch: of.FreeformPatch, ShellCommand: of.ShellCommand,
 			Images: of.Images, OriginalDetail: of.OriginalDetail, SearchImages: of.SearchImages,
 		},
-		Cwd: s.cwd, Detached: s.detached, Sandbox: s.sandbox, Approval: s.approval, Mode: s.mode,
+		OutputTokens: of.OutputTokens,
+		Cwd:          s.cwd, Detached: s.detached, Sandbox: s.sandbox, Approval: s.approval, Mode: s.mode,
 	}
 }
 

@@ -245,7 +245,7 @@ func (t *thread) newTurn(id string, kind turnKind, s settings) *turn {
 		begun: make(chan struct{}), released: make(chan struct{}), stir: make(chan struct{}, 1), seen: map[string]bool{},
 	}
 	u.conv = &t.conv
-	u.kit = t.tools.Begin(id, toolEnv(s, u.info), host{u})
+	u.kit = t.tools.Begin(id, toolEnv(s, u.info, t.cfg), host{u})
 	u.ctx, u.cancel = context.WithCancel(t.m.base)
 	return u
 }

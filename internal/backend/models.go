@@ -60,7 +60,16 @@ type ModelTools struct {
 	// Images is whether the model takes images at all, OriginalDetail at their
 	// full size, SearchImages from the web search.
 	Images, OriginalDetail, SearchImages bool
+	// OutputTokens is how much of a tool's output the model is given.
+	OutputTokens int
 }
+
+// How much of an output the newer models get, and all others, in tokens, as in
+// the reference.
+const (
+	muchOutput = 10_000
+	someOutput = 2_500
+)
 
 // DefaultModel is what a thread gets where nobody names a model.
 const DefaultModel = "gpt-5.5"
@@ -85,12 +94,13 @@ func catalogue() []ModelInfo {
 	family := func(slug string, efforts []string, effort, summary, verbosity string) ModelInfo {
 		return ModelInfo{Slug: slug, Known: true, ContextWindow: defaultWindow, Reasoning: true, DefaultEffort: effort,
 			DefaultSummary: summary, Efforts: efforts, ParallelToolCalls: true, Verbosity: verbosity != "", DefaultVerbosity: verbosity,
-			Tools: ModelTools{Images: true}}
+			Tools: ModelTools{Images: true, OutputTokens: someOutput}}
 	}
-	patch := ModelTools{FreeformPatch: true, ShellCommand: true, Images: true}
-	detail, all := patch, patch
-	detail.OriginalDetail = true
-	all.OriginalDetail, all.SearchImages = true, true
+	patch := ModelTools{FreeformPatch: true, ShellCommand: true, Images: true, OutputTokens: someOutput}
+	detail := patch
+	detail.OriginalDetail, detail.OutputTokens = true, muchOutput
+	all := detail
+	all.SearchImages = true
 	// offered makes a family a model that users can choose.
 	offered := func(t ModelTools, m ModelInfo, name, description string, more func(*ModelInfo)) ModelInfo {
 		m.Tools = t
@@ -123,7 +133,7 @@ func catalogue() []ModelInfo {
 // the most careful request: no reasoning, one tool call at a time. It is shown
 // images, as in the reference.
 func LookupModel(slug string) ModelInfo {
-	best := ModelInfo{ContextWindow: defaultWindow, Tools: ModelTools{Images: true}}
+	best := ModelInfo{ContextWindow: defaultWindow, Tools: ModelTools{Images: true, OutputTokens: someOutput}}
 	for _, m := range catalogue() {
 		rest, ok := strings.CutPrefix(slug, m.Slug)
 		if ok && (rest == "" || rest[0] == '-') && len(m.Slug) > len(best.Slug) {

@@ -66,11 +66,11 @@ func TestModelsAreKnown(t *testing.T) {
 
 func TestModelTools(t *testing.T) {
 	for slug, want := range map[string]ModelTools{
-		"mock-model":          {Images: true},
-		"gpt-5.1":             {Images: true},
-		"gpt-5.2-codex":       {FreeformPatch: true, ShellCommand: true, Images: true},
-		"gpt-5.3-codex-spark": {FreeformPatch: true, ShellCommand: true, Images: true, OriginalDetail: true},
-		"gpt-5.4-mini":        {FreeformPatch: true, ShellCommand: true, Images: true, OriginalDetail: true, SearchImages: true},
+		"mock-model":          {Images: true, OutputTokens: 2500},
+		"gpt-5.1":             {Images: true, OutputTokens: 2500},
+		"gpt-5.2-codex":       {FreeformPatch: true, ShellCommand: true, Images: true, OutputTokens: 2500},
+		"gpt-5.3-codex-spark": {FreeformPatch: true, ShellCommand: true, Images: true, OriginalDetail: true, OutputTokens: 10_000},
+		"gpt-5.4-mini":        {FreeformPatch: true, ShellCommand: true, Images: true, OriginalDetail: true, SearchImages: true, OutputTokens: 10_000},
 	} {
 		if got := LookupModel(slug).Tools; got != want {
 			t.Errorf("%s: %+v", slug, got)

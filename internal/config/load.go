@@ -85,6 +85,9 @@ type Config struct {
 
 	// ModelContextWindow and ModelAutoCompactTokenLimit are tokens, above 0.
 	ModelContextWindow, ModelAutoCompactTokenLimit *int64
+	// ToolOutputTokenLimit is what the model gets of an output at most, in tokens,
+	// above 0.
+	ToolOutputTokenLimit *int64
 
 	Instructions, DeveloperInstructions string
 	// ModelInstructionsFile is an absolute path.
@@ -258,6 +261,7 @@ func decode(l layers) *Config {
 
 	c.ModelContextWindow = r.positive("model_context_window")
 	c.ModelAutoCompactTokenLimit = r.positive("model_auto_compact_token_limit")
+	c.ToolOutputTokenLimit = r.positive("tool_output_token_limit")
 
 	c.Instructions = r.text("instructions", "")
 	c.DeveloperInstructions = r.text("developer_instructions", "")

@@ -51,6 +51,7 @@ personality = "pragmatic"
 approvals_reviewer = "auto_review"
 model_context_window = 1_000
 model_auto_compact_token_limit = 0x10
+tool_output_token_limit = 16
 instructions = """
 two
 lines"""
@@ -97,7 +98,7 @@ func TestEverything(t *testing.T) {
 		ForcedLoginMethod:       Restricted[string]{Value: "chatgpt", Set: true},
 		CLIAuthCredentialsStore: "auto", ChatGPTBaseURL: "http://127.0.0.1:1/api", OpenAIBaseURL: "http://127.0.0.1:2/v1",
 		ModelReasoningEffort: "xhigh", ModelReasoningSummary: "none", ModelVerbosity: "low", ServiceTier: "fast", Personality: "pragmatic", ApprovalsReviewer: "auto_review",
-		ModelContextWindow: &window, ModelAutoCompactTokenLimit: &limit,
+		ModelContextWindow: &window, ModelAutoCompactTokenLimit: &limit, ToolOutputTokenLimit: &limit,
 		Instructions: "two\nlines", DeveloperInstructions: "x", ModelInstructionsFile: "/home/me/base.md",
 		ProjectDocFallbackFilenames: []string{"NOTES.md"}, Features: map[string]bool{"a": true, "b": false},
 		HideAgentReasoning: true, ShowRawAgentReasoning: true,

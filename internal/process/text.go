@@ -7,10 +7,6 @@ import (
 	"app-server/internal/excerpt"
 )
 
-// ModelBytes is about 10,000 tokens at 4 bytes each: as much of a command's
-// output as the reference shows a model.
-const ModelBytes = 40_000
-
 // DefaultLimit is how many bytes of a stream are kept for a parent when a
 // Spec does not say: 1 MiB.
 const DefaultLimit = 1 << 20

@@ -152,7 +152,7 @@ func imageContent(url, detail string) contentPart {
 // each request. An image that the backend would refuse, and the whole request
 // with it, is told instead.
 func (t *Turn) contentOutput(content []protocol.DynamicToolContent) Output {
-	left := process.ModelBytes
+	left := t.outputBytes()
 	parts := []contentPart{}
 	for _, c := range content {
 		switch {

@@ -215,7 +215,7 @@ func TestDynamicParentNeverAnswers(t *testing.T) {
 		h := &fakeHost{}
 		r := NewRegistry(Options{Processes: process.NewManager()})
 		defer r.Close()
-		turn := r.Open(ThreadOptions{ID: "thread", Dynamic: parsed(t, `[`+dynamicSpec("a", "")+`]`)}).Begin("turn", Env{}, h)
+		turn := r.Open(ThreadOptions{ID: "thread", Dynamic: parsed(t, `[`+dynamicSpec("a", "")+`]`)}).Begin("turn", Env{OutputTokens: testOutput}, h)
 		ctx, cancel := context.WithCancel(t.Context())
 		var out Output
 		go func() { out = turn.Run(ctx, call("a", `{}`)) }()
@@ -241,7 +241,7 @@ func TestDynamicLongTexts(t *testing.T) {
 	long := strings.Repeat("y", 300_000)
 	url := png
 	out := turn.contentOutput([]protocol.DynamicToolContent{{Type: protocol.DynamicText, Text: &long}, {Type: protocol.DynamicText, Text: &long}, {Type: protocol.DynamicImage, ImageURL: &url}})
-	if n := len(out.Content); n > process.ModelBytes+1000 || n < process.ModelBytes {
+	if n := len(out.Content); n > testOutput*bytesPerToken+1000 || n < testOutput*bytesPerToken {
 		t.Errorf("%d bytes", n)
 	}
 	if !strings.Contains(string(out.Content), "takes none") {

@@ -50,12 +50,20 @@ func milliseconds(ms float64, least, most time.Duration) time.Duration {
 // bytesPerToken is the rule of thumb by which output is measured.
 const bytesPerToken = 4
 
-// outputLimit is how many bytes of output the model gets.
-func outputLimit(tokens *float64) int {
-	if tokens == nil || !(*tokens >= 0) || *tokens > process.ModelBytes/bytesPerToken {
-		return process.ModelBytes
+// defaultOutput is how much output exec_command returns where the call does not
+// say, in tokens; the reference's number.
+const defaultOutput = 10_000
+
+// outputBytes is how much of an output the model gets.
+func (t *Turn) outputBytes() int { return t.Env.OutputTokens * bytesPerToken }
+
+// outputLimit is the same where the model asks for so many tokens.
+func (t *Turn) outputLimit(tokens *float64) int {
+	n := float64(defaultOutput)
+	if tokens != nil && *tokens >= 0 {
+		n = *tokens
 	}
-	return int(*tokens) * bytesPerToken
+	return int(min(n, float64(t.Env.OutputTokens))) * bytesPerToken
 }
 
 // permissions are the arguments that the command tools share.
@@ -172,7 +180,7 @@ func runExec(ctx context.Context, t *Turn, c Call) Output {
 	if !ended {
 		x.leave(ctx)
 	}
-	return x.report(ctx, time.Since(begin), outputLimit(in.MaxTokens), remark)
+	return x.report(ctx, time.Since(begin), t.outputLimit(in.MaxTokens), remark)
 }
 
 // report tells the model of the output since the last report, and of the end.
@@ -266,7 +274,7 @@ func runWrite(ctx context.Context, t *Turn, c Call) Output {
 	case <-ctx.Done():
 		return say(interrupted)
 	}
-	return x.report(ctx, time.Since(begin), outputLimit(in.MaxTokens), remark)
+	return x.report(ctx, time.Since(begin), t.outputLimit(in.MaxTokens), remark)
 }
 
 // write gives a command input, and waits no longer than that for it to be read.

@@ -238,10 +238,13 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
+// testOutput is how much output models get in tests, in tokens.
+const testOutput = 10_000
+
 // turn begins a turn of the thread. The policies are those of the wire.
 func (b *bench) turn(h *fakeHost, approval protocol.ApprovalMode, policy protocol.SandboxPolicyType) *Turn {
 	return b.th.Begin("turn", Env{
-		Cwd: b.cwd, Approval: protocol.ApprovalPolicy{Mode: approval}, Sandbox: protocol.SandboxPolicy{Type: policy},
+		OutputTokens: testOutput, Cwd: b.cwd, Approval: protocol.ApprovalPolicy{Mode: approval}, Sandbox: protocol.SandboxPolicy{Type: policy},
 	}, h)
 }
 
@@ -249,7 +252,7 @@ func (b *bench) turn(h *fakeHost, approval protocol.ApprovalMode, policy protoco
 // files are not writable, since the home lies in one.
 func (b *bench) env(mode protocol.SandboxPolicyType, approval protocol.ApprovalMode) Env {
 	return Env{
-		Model: Model{Slug: "m", FreeformPatch: true, Images: true}, Cwd: b.cwd,
+		Model: Model{Slug: "m", FreeformPatch: true, Images: true}, OutputTokens: testOutput, Cwd: b.cwd,
 		Sandbox: protocol.SandboxPolicy{Type: mode, ExcludeSlashTmp: true, ExcludeTmpdirEnvVar: true}, Approval: protocol.ApprovalPolicy{Mode: approval},
 	}
 }

@@ -34,6 +34,8 @@ type Host interface {
 // Env is what tools depend on in a turn.
 type Env struct {
 	Model Model
+	// OutputTokens is how much of an output the model is given.
+	OutputTokens int
 	// Cwd is the turn's working directory, absolute.
 	Cwd string
 	// Detached is whether the model must not work on this machine: the tools that

@@ -165,7 +165,7 @@ func (t *Turn) runToEnd(ctx context.Context, cmd command) (r process.Result, tex
 	_, remark := x.attend(ctx, forever)
 	x.proc.Release()
 	r = x.result()
-	text = x.shown(r.Output, process.ModelBytes, true)
+	text = x.shown(r.Output, t.outputBytes(), true)
 	if r.Cause == process.TimedOut {
 		text = fmt.Sprintf("[The command was ended after %v ms, its time limit.]\n%s", cmd.timeout.Milliseconds(), text)
 	}

@@ -201,7 +201,7 @@ func TestEnvironment(t *testing.T) {
 	b.o.Environ = append(os.Environ(), "MINE=1", "SECRET_OF_SERVER=x", "TERM=xterm")
 	th := b.Open(ThreadOptions{ID: "t-7", Withhold: []string{"SECRET_OF_SERVER"}})
 	defer th.Close()
-	turn := th.Begin("turn", Env{Cwd: b.cwd, Sandbox: protocol.SandboxPolicy{Type: full}, Approval: protocol.ApprovalPolicy{Mode: never}}, h)
+	turn := th.Begin("turn", Env{OutputTokens: testOutput, Cwd: b.cwd, Sandbox: protocol.SandboxPolicy{Type: full}, Approval: protocol.ApprovalPolicy{Mode: never}}, h)
 	out := exec(turn, context.Background(), "echo $MINE-$SECRET_OF_SERVER-$TERM-$CODEX_CI-$CODEX_THREAD_ID", "")
 	if !strings.HasSuffix(out, "\n1--dumb-1-t-7\n") {
 		t.Errorf("the model got %q", out)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"app-server/internal/process"
 	"app-server/protocol"
 )
 
@@ -21,7 +20,7 @@ func (t *Turn) UserCommand(ctx context.Context, itemID, text string) string {
 	x.attend(ctx, forever)
 	x.proc.Release()
 	r := x.result()
-	return userText(text, fmt.Sprintf("Exit code: %d\nDuration: %.4f seconds\nOutput:\n%s", r.ExitCode, r.Duration.Seconds(), r.Output.Shorten(process.ModelBytes)))
+	return userText(text, fmt.Sprintf("Exit code: %d\nDuration: %.4f seconds\nOutput:\n%s", r.ExitCode, r.Duration.Seconds(), r.Output.Shorten(t.outputBytes())))
 }
 
 // userText is the reference's form, which models know.
