@@ -1,8 +1,10 @@
 package session
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -129,10 +131,17 @@ func (u *turn) firstContext(now told) prompt.Update {
 
 // timezone is the name of the local one; empty where none is known.
 func timezone(at time.Time) string {
-	if zone := at.Location().String(); zone != "Local" {
+	if zone := at.Location().String(); zone != "Local" { // as $TZ says
 		return zone
 	}
-	return ""
+	link, _ := os.Readlink("/etc/localtime")
+	return linkedZone(link)
+}
+
+// linkedZone is the zone that a link into the system's database names.
+func linkedZone(link string) string {
+	_, zone, _ := strings.Cut(link, "/zoneinfo/")
+	return zone
 }
 
 // abortedNote tells the model that its last turn was interrupted.
