@@ -148,7 +148,7 @@ func (m *Manager) fork(ctx context.Context, from forkSource, o forkOptions) (*th
 		if at := slices.Index(log.TurnIDs(), o.before); o.before != "" && at >= 0 {
 			turns = at
 		}
-		meta.Git = repository(ctx, meta.Cwd)
+		meta.Git = m.repository(ctx, meta.Cwd)
 		if w, err = m.store.Fork(ctx, log, turns, meta); err != nil {
 			return nil, prompt.Docs{}, storageError(err, meta.ForkedFrom)
 		}

@@ -125,8 +125,8 @@ func (m *Manager) newMeta(s *settings, instructions string, dynamic []protocol.D
 
 // repository is the state of the repository around a folder, nil where there is
 // none. It waits for git.
-func repository(ctx context.Context, dir string) *protocol.GitInfo {
-	g, err := git.Describe(ctx, dir)
+func (m *Manager) repository(ctx context.Context, dir string) *protocol.GitInfo {
+	g, err := git.Describe(ctx, dir, m.getenv)
 	if err != nil {
 		return nil
 	}
@@ -154,7 +154,7 @@ func (t *thread) create(ctx context.Context) error {
 	if t.ephemeral || t.m.store == nil {
 		return nil
 	}
-	t.git = repository(ctx, t.meta.Cwd)
+	t.git = t.m.repository(ctx, t.meta.Cwd)
 	t.meta.Git = t.git
 	var err error
 	t.file, err = t.m.store.Create(t.meta)

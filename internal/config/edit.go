@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,10 +44,28 @@ func readEdit(in protocol.ConfigEdit) (edit, error) {
 	if holdsNull(in.Value) {
 		return edit{}, refusal(protocol.WriteValidationError, "The value for %s holds null, which TOML cannot say", joinKey(path...))
 	}
+	if len(path)+depth(in.Value) > maxEditDepth {
+		return edit{}, refusal(protocol.WriteValidationError, "The value for %.100s would be nested deeper than %d levels", joinKey(path...), maxEditDepth)
+	}
 	if e.value, err = fromRaw(&source{name: nameEdit, broken: -1}, in.Value); err != nil {
 		return edit{}, refusal(protocol.WriteValidationError, "The value for %s cannot be used: %v", joinKey(path...), err)
 	}
 	return e, nil
+}
+
+// maxEditDepth is how deep lists and tables may be nested by an edit. No setting
+// needs more than a handful, and other programs that read the file give up early.
+const maxEditDepth = 64
+
+// depth is how deep the lists and objects of a value are nested.
+func depth(v jsontext.Value) (deepest int) {
+	d := jsontext.NewDecoder(bytes.NewReader(v))
+	for {
+		if _, err := d.ReadToken(); err != nil {
+			return deepest // the end, or what reading the value tells
+		}
+		deepest = max(deepest, d.StackDepth())
+	}
 }
 
 // holdsNull reports whether a list or an object has null in it, at any depth.

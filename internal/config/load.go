@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +30,9 @@ const maxProjectDocBytes = 64 << 20
 
 // defaultChatGPTBaseURL is where ChatGPT sign-ins are served.
 const defaultChatGPTBaseURL = "https://chatgpt.com/backend-api"
+
+// mark is what some editors put in front of a text. It is no part of it.
+const mark = "\uFEFF"
 
 // Options say where settings come from.
 type Options struct {
@@ -144,7 +148,7 @@ func readFile(dir, name string) (*node, []Problem) {
 		src.broken, src.reason = 0, &p
 		return newTable(src), []Problem{p}
 	}
-	src.data = data
+	src.data, src.marked = bytes.CutPrefix(data, []byte(mark))
 	return parseFile(src)
 }
 
@@ -167,10 +171,6 @@ func readBounded(path string) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	if err == nil && len(data) > maxFileBytes {
 		err = fmt.Errorf("the file is larger than %d bytes", maxFileBytes)
-	}
-	// The mark that some editors put in front is no part of the text.
-	if len(data) >= 3 && string(data[:3]) == "\xef\xbb\xbf" {
-		data = data[3:]
 	}
 	if data == nil {
 		data = []byte{}

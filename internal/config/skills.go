@@ -60,7 +60,7 @@ func (r *reader) skillRule(item *node) (SkillRule, bool) {
 
 // WriteSkill handles skills/config/write. A skill that is switched off gets a rule,
 // and loses it when it is switched on again.
-func (s *Store) WriteSkill(_ context.Context, p *protocol.SkillsConfigWriteParams) (protocol.SkillsConfigWriteResponse, error) {
+func (s *Store) WriteSkill(ctx context.Context, p *protocol.SkillsConfigWriteParams) (protocol.SkillsConfigWriteResponse, error) {
 	var rule SkillRule
 	switch {
 	case p.Path != nil && !filepath.IsAbs(*p.Path):
@@ -73,7 +73,7 @@ func (s *Store) WriteSkill(_ context.Context, p *protocol.SkillsConfigWriteParam
 	if rule == (SkillRule{}) {
 		return protocol.SkillsConfigWriteResponse{}, protocol.Errorf(protocol.CodeInvalidParams, protocol.ReasonInvalidParams, "skills/config/write wants either a path or a name")
 	}
-	_, err := s.change(nil, func(now *Config) []edit {
+	_, err := s.change(ctx, nil, func(now *Config) []edit {
 		have, want := now.layers.user.get("skills").get("config"), now.skillRules(rule, p.Enabled)
 		if same(have, want) {
 			return nil

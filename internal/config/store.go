@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
 
 	"app-server/internal/atomicfile"
 	"app-server/protocol"
@@ -17,8 +20,8 @@ import (
 // the handlers of the config methods; all are safe for concurrent use.
 type Store struct {
 	options Options
-	// writing keeps the edits of this process from each other. Other processes
-	// are kept apart by the version that a parent sends along.
+	// writing keeps the edits of this process from each other; those of other
+	// servers are kept apart by a lock of the home.
 	writing sync.Mutex
 }
 
@@ -63,16 +66,16 @@ func (s *Store) Requirements(context.Context, *protocol.NoParams) (r protocol.Co
 // WriteValue handles config/value/write. It keeps the text of the file but for
 // the value that changes, and refuses with a *protocol.Error that has a
 // [protocol.ConfigWriteErrorCode].
-func (s *Store) WriteValue(_ context.Context, p *protocol.ConfigValueWriteParams) (protocol.ConfigWriteResponse, error) {
-	return s.write(p.ConfigWriteTarget, []protocol.ConfigEdit{p.ConfigEdit})
+func (s *Store) WriteValue(ctx context.Context, p *protocol.ConfigValueWriteParams) (protocol.ConfigWriteResponse, error) {
+	return s.write(ctx, p.ConfigWriteTarget, []protocol.ConfigEdit{p.ConfigEdit})
 }
 
 // WriteBatch handles config/batchWrite: all edits are made, or none.
-func (s *Store) WriteBatch(_ context.Context, p *protocol.ConfigBatchWriteParams) (protocol.ConfigWriteResponse, error) {
-	return s.write(p.ConfigWriteTarget, p.Edits)
+func (s *Store) WriteBatch(ctx context.Context, p *protocol.ConfigBatchWriteParams) (protocol.ConfigWriteResponse, error) {
+	return s.write(ctx, p.ConfigWriteTarget, p.Edits)
 }
 
-func (s *Store) write(target protocol.ConfigWriteTarget, in []protocol.ConfigEdit) (protocol.ConfigWriteResponse, error) {
+func (s *Store) write(ctx context.Context, target protocol.ConfigWriteTarget, in []protocol.ConfigEdit) (protocol.ConfigWriteResponse, error) {
 	var none protocol.ConfigWriteResponse
 	if target.FilePath != nil && filepath.Clean(*target.FilePath) != s.file() {
 		return none, refusal(protocol.WriteLayerReadonly, "Only the user's own config.toml can be written")
@@ -84,17 +87,22 @@ func (s *Store) write(target protocol.ConfigWriteTarget, in []protocol.ConfigEdi
 			return none, err
 		}
 	}
-	return s.change(target.ExpectedVersion, func(*Config) []edit { return edits })
+	return s.change(ctx, target.ExpectedVersion, func(*Config) []edit { return edits })
 }
 
 // file is the path of the settings file.
 func (s *Store) file() string { return filepath.Join(s.options.Home, fileName) }
 
 // change makes the edits that fit the settings as they are now.
-func (s *Store) change(version *string, make func(*Config) []edit) (none protocol.ConfigWriteResponse, _ error) {
+func (s *Store) change(ctx context.Context, version *string, make func(*Config) []edit) (none protocol.ConfigWriteResponse, _ error) {
 	file := s.file()
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	release, err := s.lock(ctx)
+	if err != nil {
+		return none, err
+	}
+	defer release()
 	now := s.Current()
 	src := now.layers.user.src
 	if version != nil && *version != versionOf(now.layers.user) {
@@ -115,6 +123,9 @@ func (s *Store) change(version *string, make func(*Config) []edit) (none protoco
 		return none, err
 	}
 	if string(text) != string(src.data) {
+		if src.marked {
+			text = append([]byte(mark), text...)
+		}
 		if err := save(file, text); err != nil {
 			return none, err
 		}
@@ -133,6 +144,31 @@ func (c *Config) withFile(text []byte) *Config {
 	l.user, problems = parseFile(&source{name: was.name, dir: was.dir, broken: -1, data: text})
 	l.found = append(slices.DeleteFunc(slices.Clone(l.found), func(p Problem) bool { return p.Path == was.name }), problems...)
 	return decode(l)
+}
+
+// The lock of the settings file, as the sign-in's is: who waits longer than
+// patience is told so.
+const (
+	lockName     = "config.lock"
+	lockMode     = 0o600
+	lockPause    = 20 * time.Millisecond
+	lockPatience = 5 * time.Second
+)
+
+// lock keeps other servers of the home from writing the settings. Where the folder
+// cannot hold a lock, the file cannot be replaced either, and saving tells why.
+func (s *Store) lock(ctx context.Context) (release func(), err error) {
+	_ = os.MkdirAll(s.options.Home, 0o700)
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	l := flock.New(filepath.Join(s.options.Home, lockName), flock.SetPermissions(lockMode))
+	switch _, err := l.TryLockContext(ctx, lockPause); {
+	case err == nil:
+		return func() { _ = l.Close() }, nil
+	case ctx.Err() != nil:
+		return nil, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "config.toml could not be written: another server is writing it")
+	}
+	return func() {}, nil
 }
 
 // save replaces the settings file. Where it is a link, what it points at is

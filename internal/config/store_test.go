@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -245,4 +246,65 @@ func TestKeysWithTooManyParts(t *testing.T) {
 		t.Errorf("model %q, %d problems", cfg.Model, n)
 	}
 	cfg.Describe()
+}
+
+func TestWriteKeepsTheMark(t *testing.T) {
+	s, path := newStore(t, mark+"model = \"a\"\n")
+	for _, value := range []string{`"b"`, `"c"`} {
+		if _, err := put(t, s, "model", value, protocol.ConfigWriteTarget{}); err != nil {
+			t.Fatal(err)
+		}
+		if want, got := mark+"model = "+value+"\n", content(t, path); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestDeepEdits(t *testing.T) {
+	s, path := newStore(t, "model = \"a\"\n")
+	for _, tt := range []struct {
+		key  string
+		open string
+		n    int
+		ok   bool
+	}{
+		{"deep", "[", maxEditDepth - 1, true},
+		{"deep", "[", maxEditDepth, false},
+		{"deep", `{"a":`, maxEditDepth - 1, true},
+		{"a.b.c", "[", maxEditDepth - 3, true},
+		{"a.b.c", "[", maxEditDepth - 2, false},
+		{"deep", "[", 9000, false},
+		{strings.Repeat("a.", maxEditDepth) + "b", "[", 0, false},
+	} {
+		end := map[string]string{"[": "]"}[tt.open]
+		if end == "" {
+			end = "}"
+		}
+		before := content(t, path)
+		_, err := put(t, s, tt.key, strings.Repeat(tt.open, tt.n)+"1"+strings.Repeat(end, tt.n), protocol.ConfigWriteTarget{})
+		if (err == nil) != tt.ok || !tt.ok && (code(err) != protocol.WriteValidationError || content(t, path) != before) {
+			t.Errorf("%s %d: %.200v", tt.key, tt.n, err)
+		}
+	}
+}
+
+// Two servers of one home write at the same time.
+func TestTwoStores(t *testing.T) {
+	one, path := newStore(t, "")
+	two := NewStore(one.options)
+	var wg sync.WaitGroup
+	const each = 15
+	for i := range each {
+		for name, s := range map[string]*Store{"one": one, "two": two} {
+			wg.Go(func() {
+				if _, err := put(t, s, fmt.Sprintf("tui.%s%d", name, i), "1", protocol.ConfigWriteTarget{}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	if n := strings.Count(content(t, path), " = 1"); n != 2*each {
+		t.Errorf("%d of %d writes are left", n, 2*each)
+	}
 }

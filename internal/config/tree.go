@@ -69,6 +69,8 @@ type source struct {
 	name string
 	// data is the content of a file, nil for overrides.
 	data []byte
+	// marked is whether the file begins with a [mark].
+	marked bool
 	// dir is the folder that relative paths are relative to.
 	dir string
 	// broken is the byte offset from which on nothing is known for certain,

@@ -25,14 +25,14 @@ const describeWait = time.Second
 // Describe tells the state of the repository around dir. It fails where there is
 // no repository or no git. It waits for git until ctx ends, and a second at most;
 // what is not known by then stays empty.
-func Describe(ctx context.Context, dir string) (State, error) {
+func Describe(ctx context.Context, dir string, getenv func(string) string) (State, error) {
 	if !inRepository(dir) { // without starting a program
 		return State{}, fmt.Errorf("git: describe: %s is in no repository", dir)
 	}
 	ctx, cancel := context.WithTimeout(ctx, describeWait)
 	defer cancel()
 	var s State
-	r := newRunner(dir, os.Getenv)
+	r := newRunner(dir, getenv)
 	var errs [3]error
 	var wg sync.WaitGroup
 	for i, q := range []struct {

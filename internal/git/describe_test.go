@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -13,7 +14,7 @@ git remote add origin https://user:secret@example.com/a.git
 mkdir deep`)
 	want := State{SHA: run(t, dir, "git rev-parse HEAD"), Branch: "main", Origin: "https://example.com/a.git"}
 	for _, in := range []string{dir, filepath.Join(dir, "deep"), filepath.Join(dir, "deep", "gone")} {
-		got, err := Describe(t.Context(), in)
+		got, err := Describe(t.Context(), in, os.Getenv)
 		if in == filepath.Join(dir, "deep", "gone") {
 			if err == nil {
 				t.Errorf("a folder that is not there: %+v", got)
@@ -25,18 +26,18 @@ mkdir deep`)
 		}
 	}
 	run(t, dir, "git checkout -q --detach && git remote remove origin")
-	if got, err := Describe(t.Context(), dir); err != nil || got != (State{SHA: want.SHA}) {
+	if got, err := Describe(t.Context(), dir, os.Getenv); err != nil || got != (State{SHA: want.SHA}) {
 		t.Errorf("a detached HEAD: %+v, %v", got, err)
 	}
-	if got, err := Describe(t.Context(), repository(t, "")); err != nil || got != (State{Branch: "main"}) {
+	if got, err := Describe(t.Context(), repository(t, ""), os.Getenv); err != nil || got != (State{Branch: "main"}) {
 		t.Errorf("no commit yet: %+v, %v", got, err)
 	}
-	if got, err := Describe(t.Context(), t.TempDir()); err == nil {
+	if got, err := Describe(t.Context(), t.TempDir(), os.Getenv); err == nil {
 		t.Errorf("no repository: %+v", got)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got, err := Describe(ctx, dir); err == nil {
+	if got, err := Describe(ctx, dir, os.Getenv); err == nil {
 		t.Errorf("a context that has ended: %+v", got)
 	}
 }

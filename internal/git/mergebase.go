@@ -3,7 +3,6 @@ package git
 import (
 	"context"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -19,16 +18,16 @@ const maxWait = 5 * time.Second
 // behind makes no changes of others look like those of HEAD. It fails where
 // there is no git, no repository or no such branch. It waits for git until ctx
 // ends, and a few seconds at most.
-func MergeBase(ctx context.Context, dir, branch string) (string, error) {
+func MergeBase(ctx context.Context, dir, branch string, getenv func(string) string) (string, error) {
 	if strings.HasPrefix(branch, "-") {
 		return "", fmt.Errorf("git: merge base: %q is no name of a branch", branch)
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	// Of several commits git takes the base with a merge of them all.
-	base, err := commitOf(ctx, dir, "merge-base", "HEAD", branch, branch+"@{upstream}")
+	base, err := commitOf(ctx, dir, getenv, "merge-base", "HEAD", branch, branch+"@{upstream}")
 	if err != nil { // mostly since there is no upstream
-		base, err = commitOf(ctx, dir, "merge-base", "HEAD", branch)
+		base, err = commitOf(ctx, dir, getenv, "merge-base", "HEAD", branch)
 	}
 	if err != nil {
 		return "", fmt.Errorf("git: merge base: %w", err)
@@ -39,8 +38,8 @@ func MergeBase(ctx context.Context, dir, branch string) (string, error) {
 var commitID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
 // commitOf runs git and returns the one commit id that it prints.
-func commitOf(ctx context.Context, dir string, args ...string) (string, error) {
-	out, err := newRunner(dir, os.Getenv).run(ctx, args...)
+func commitOf(ctx context.Context, dir string, getenv func(string) string, args ...string) (string, error) {
+	out, err := newRunner(dir, getenv).run(ctx, args...)
 	if err != nil {
 		return "", err
 	}

@@ -43,27 +43,27 @@ git checkout -q work
 mkdir deep`)
 	want := run(t, dir, "git rev-parse main~1")
 	for _, in := range []string{dir, filepath.Join(dir, "deep")} {
-		if got, err := MergeBase(t.Context(), in, "main"); got != want || err != nil {
+		if got, err := MergeBase(t.Context(), in, "main", os.Getenv); got != want || err != nil {
 			t.Errorf("MergeBase(%s) = %q, %v, want %q", in, got, err, want)
 		}
 	}
-	if got, err := MergeBase(t.Context(), dir, want); got != want || err != nil {
+	if got, err := MergeBase(t.Context(), dir, want, os.Getenv); got != want || err != nil {
 		t.Errorf("MergeBase of a commit = %q, %v, want %q", got, err, want)
 	}
 	for _, branch := range []string{"nope", "", "-h", "--all", "main\nwork", "main; touch x"} {
-		if got, err := MergeBase(t.Context(), dir, branch); err == nil {
+		if got, err := MergeBase(t.Context(), dir, branch, os.Getenv); err == nil {
 			t.Errorf("MergeBase(%q) = %q", branch, got)
 		}
 	}
-	if _, err := MergeBase(t.Context(), t.TempDir(), "main"); err == nil {
+	if _, err := MergeBase(t.Context(), t.TempDir(), "main", os.Getenv); err == nil {
 		t.Error("a folder without a repository has a merge base")
 	}
-	if _, err := MergeBase(t.Context(), filepath.Join(dir, "gone"), "main"); err == nil {
+	if _, err := MergeBase(t.Context(), filepath.Join(dir, "gone"), "main", os.Getenv); err == nil {
 		t.Error("a folder that is not there has a merge base")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := MergeBase(ctx, dir, "main"); err == nil {
+	if _, err := MergeBase(ctx, dir, "main", os.Getenv); err == nil {
 		t.Error("a context that has ended is passed over")
 	}
 }
@@ -80,11 +80,11 @@ git checkout -q -b work
 git commit -q --allow-empty -m two
 git update-ref refs/remotes/origin/main HEAD
 git commit -q --allow-empty -m mine`)
-	if got, err := MergeBase(t.Context(), dir, "main"); err != nil || got != run(t, dir, "git rev-parse work~1") {
+	if got, err := MergeBase(t.Context(), dir, "main", os.Getenv); err != nil || got != run(t, dir, "git rev-parse work~1") {
 		t.Errorf("upstream ahead: %q, %v", got, err)
 	}
 	run(t, dir, "git update-ref refs/remotes/origin/main work~2; git branch -q -f main work~1")
-	if got, err := MergeBase(t.Context(), dir, "main"); err != nil || got != run(t, dir, "git rev-parse work~1") {
+	if got, err := MergeBase(t.Context(), dir, "main", os.Getenv); err != nil || got != run(t, dir, "git rev-parse work~1") {
 		t.Errorf("upstream behind: %q, %v", got, err)
 	}
 }
@@ -101,10 +101,10 @@ git config remote.r.url "ext::$PWD/trap"; git config remote.r.promisor true; git
 git update-ref refs/heads/gone HEAD; rm .git/refs/heads/gone
 echo 0123456789012345678901234567890123456789 > .git/refs/heads/gone`)
 	t.Setenv("GIT_DIR", t.TempDir())
-	if _, err := MergeBase(t.Context(), dir, "main"); err != nil {
+	if _, err := MergeBase(t.Context(), dir, "main", os.Getenv); err != nil {
 		t.Error(err)
 	}
-	if base, err := MergeBase(t.Context(), dir, "gone"); err == nil {
+	if base, err := MergeBase(t.Context(), dir, "gone", os.Getenv); err == nil {
 		t.Errorf("a commit that is not there has the base %s", base)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "trap.ran")); err == nil {
@@ -115,7 +115,7 @@ echo 0123456789012345678901234567890123456789 > .git/refs/heads/gone`)
 func TestWithoutGit(t *testing.T) {
 	dir := repository(t, "git commit -q --allow-empty -m one")
 	t.Setenv("PATH", t.TempDir())
-	if _, err := MergeBase(t.Context(), dir, "main"); err == nil {
+	if _, err := MergeBase(t.Context(), dir, "main", os.Getenv); err == nil {
 		t.Error("there is a merge base without git")
 	}
 }
