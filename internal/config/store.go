@@ -140,7 +140,7 @@ func (s *Store) change(ctx context.Context, version *string, make func(*Config) 
 // withFile is c with another text of the user's settings file.
 func (c *Config) withFile(text []byte) *Config {
 	l, was := c.layers, c.layers.user.src
-	problems := []Problem{}
+	var problems []Problem
 	l.user, problems = parseFile(&source{name: was.name, dir: was.dir, broken: -1, data: text})
 	l.found = append(slices.DeleteFunc(slices.Clone(l.found), func(p Problem) bool { return p.Path == was.name }), problems...)
 	return decode(l)
