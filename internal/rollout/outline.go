@@ -53,7 +53,8 @@ func (s *Store) outline(ctx context.Context, src *source) (*Log, error) {
 }
 
 // Extend makes the outline of the file as it is now, of which no more is read than
-// has been written since.
+// has been written since. It is for whoever has the thread's [Writer]: in what the
+// references 0.94.0 and 0.169.0 write, the meaning of a line can hang on those before.
 func (l *Log) Extend(ctx context.Context) (*Log, error) {
 	src, err := openSource(l.files[0])
 	if err != nil {
