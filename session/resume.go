@@ -21,20 +21,26 @@ import (
 //
 // It fails with a *protocol.Error for an unknown thread, one that another server
 // has, and settings that would not be enforced.
-func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumeParams) (protocol.ThreadStartResponse, func(), error) {
+func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumeParams) (r protocol.ThreadStartResponse, then func(), err error) {
 	var none protocol.ThreadStartResponse
+	// shown is whether a live thread was the answer. One that is unloaded meanwhile
+	// is not: it is gone then, and can be loaded.
+	shown := func(t *thread) bool {
+		if r, then, err = m.rejoin(ctx, t, p); err == nil || !t.leaving() {
+			return true
+		}
+		m.live(t.id)
+		return false
+	}
 	if t := m.live(p.ThreadID); t != nil {
 		switch {
 		case p.History != nil:
 			return none, nil, protocol.Invalid(protocol.ReasonInvalidParams, "The thread %s is loaded already; it takes no other history", t.id)
 		case given(p.Path) && !t.keptIn(absolute(*p.Path, m.cwd)):
 			return none, nil, protocol.Invalid(protocol.ReasonInvalidParams, "The thread %s is loaded already, and not from this path", t.id)
-		}
-		r, then, err := m.rejoin(ctx, t, p)
-		if err == nil || !t.leaving() {
+		case shown(t):
 			return r, then, err
 		}
-		m.live(t.id) // it is gone then, and can be loaded
 	}
 	if m.store == nil {
 		return none, nil, storageError(rollout.ErrNotFound, p.ThreadID)
@@ -47,12 +53,8 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 		return none, nil, err
 	}
 	defer m.loads.claim(path)()
-	if t := m.livePath(path); t != nil { // under another name, or since a moment ago
-		r, then, err := m.rejoin(ctx, t, p)
-		if err == nil || !t.leaving() {
-			return r, then, err
-		}
-		m.live(t.id) // as above
+	if t := m.livePath(path); t != nil && shown(t) { // under another name, or since a moment ago
+		return r, then, err
 	}
 	w, log, err := m.store.ContinueFile(ctx, path)
 	if err != nil {
