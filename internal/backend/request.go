@@ -125,7 +125,9 @@ func (r *Request) encode() []byte {
 	}
 	b := bodyWriter{buf: make([]byte, 0, size)}
 	b.raw(`{"model":`).text(r.Model)
-	b.raw(`,"instructions":`).text(r.Instructions)
+	if r.Instructions != "" {
+		b.raw(`,"instructions":`).text(r.Instructions)
+	}
 	b.raw(`,"input":`).list(r.Input)
 	b.raw(`,"tools":`).list(r.Tools)
 	b.raw(`,"tool_choice":"auto","parallel_tool_calls":`)

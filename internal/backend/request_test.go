@@ -19,7 +19,7 @@ func TestEncode(t *testing.T) {
 	}{
 		"least": {
 			Request{ThreadID: "t", Model: "m"},
-			`{"model":"m","instructions":"","input":[],"tools":[],"tool_choice":"auto","parallel_tool_calls":false,"reasoning":null,"store":false,"stream":true,"include":[],"prompt_cache_key":"t"}`,
+			`{"model":"m","input":[],"tools":[],"tool_choice":"auto","parallel_tool_calls":false,"reasoning":null,"store":false,"stream":true,"include":[],"prompt_cache_key":"t"}`,
 		},
 		"everything": {
 			Request{
@@ -37,7 +37,7 @@ func TestEncode(t *testing.T) {
 		},
 		"effort alone, other tier, verbosity alone": {
 			Request{ThreadID: "t", Model: "m", Reasoning: &Reasoning{Effort: "low"}, ServiceTier: "flex", Verbosity: "high"},
-			`{"model":"m","instructions":"","input":[],"tools":[],"tool_choice":"auto","parallel_tool_calls":false,"reasoning":{"effort":"low"},"store":false,"stream":true,"include":["reasoning.encrypted_content"],"service_tier":"flex","prompt_cache_key":"t","text":{"verbosity":"high"}}`,
+			`{"model":"m","input":[],"tools":[],"tool_choice":"auto","parallel_tool_calls":false,"reasoning":{"effort":"low"},"store":false,"stream":true,"include":["reasoning.encrypted_content"],"service_tier":"flex","prompt_cache_key":"t","text":{"verbosity":"high"}}`,
 		},
 		"bytes that are not UTF-8": {
 			Request{ThreadID: "t", Model: "m", Instructions: "a\xffb"},

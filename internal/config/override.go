@@ -137,6 +137,8 @@ func parseThread(overrides map[string]any, dir string) (*node, error) {
 	return root, nil
 }
 
+var errTooLarge = errors.New("a number is too large")
+
 var errValueKind = errors.New("the value is no JSON value")
 
 // fromJSON converts a JSON value, decoded or raw. It returns nil for null.
@@ -196,6 +198,9 @@ func fromRaw(src *source, raw jsontext.Value) (*node, error) {
 	d := jsontext.NewDecoder(bytes.NewReader(raw))
 	n, err := fromDecoder(src, d)
 	if err != nil {
+		if errors.Is(err, errTooLarge) {
+			return nil, err
+		}
 		// The decoder's own words may quote the value.
 		return nil, errValueKind
 	}
@@ -213,14 +218,21 @@ func fromDecoder(src *source, d *jsontext.Decoder) (*node, error) {
 	case 't', 'f':
 		return &node{kind: kindBool, flag: tok.Bool(), src: src}, nil
 	case '0':
-		if v, err := tok.Int(); err == nil {
+		text := tok.String()
+		if v, err := strconv.ParseInt(text, 10, 64); err == nil {
 			return fromJSON(src, v)
 		}
-		v, err := tok.Float()
-		if err != nil {
-			return nil, err
+		if !strings.ContainsAny(text, ".eE") {
+			return nil, errTooLarge
 		}
-		return fromJSON(src, v)
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, errTooLarge
+		}
+		if text = strconv.FormatFloat(v, 'g', -1, 64); !strings.ContainsAny(text, ".e") {
+			text += ".0" // TOML tells 1.0 from 1 as well
+		}
+		return &node{kind: kindFloat, text: text, src: src}, nil
 	case '[':
 		list := &node{kind: kindList, src: src}
 		for d.PeekKind() != ']' {

@@ -20,12 +20,16 @@ const (
 	projectDoc  = "AGENTS.md"
 )
 
+// maxHomeDoc bounds the home's file, in bytes: more would leave no room for a
+// conversation.
+const maxHomeDoc = 1 << 20
+
 // DocsOptions say where to look for instruction files.
 type DocsOptions struct {
 	// Cwd and Home are absolute paths. Home is the server's folder.
 	Cwd, Home string
-	// MaxBytes bounds the contents of all files together; 0 switches the
-	// files off.
+	// MaxBytes bounds the contents of the project's files together; 0 switches
+	// them off. That of the home is the user's own and not counted.
 	MaxBytes int
 	// Fallback are further file names to look for in the project.
 	Fallback []string
@@ -46,14 +50,12 @@ type Docs struct {
 // is the nearest folder upwards that holds .git; without one only the working
 // directory counts. It reads files and never fails.
 func ProjectDocs(o DocsOptions) Docs {
-	g := &gatherer{left: o.MaxBytes}
-	if o.MaxBytes <= 0 {
-		return g.docs
-	}
+	g := &gatherer{left: maxHomeDoc}
 	names := []string{overrideDoc, projectDoc}
 	if o.Home != "" {
 		g.folder(o.Home, names)
 	}
+	g.left = o.MaxBytes
 	for _, name := range o.Fallback {
 		switch {
 		case name == "" || name == "." || name == ".." || name != filepath.Base(name):
@@ -62,8 +64,10 @@ func ProjectDocs(o DocsOptions) Docs {
 			names = append(names, name)
 		}
 	}
-	for _, dir := range project.Folders(o.Cwd) {
-		g.folder(dir, names)
+	if o.MaxBytes > 0 {
+		for _, dir := range project.Folders(o.Cwd) {
+			g.folder(dir, names)
+		}
 	}
 	if len(g.docs.Sources) > 0 {
 		g.docs.Text = "<project_instructions>\nThese files hold standing instructions for work in " + escape(o.Cwd) +

@@ -80,6 +80,8 @@ func TestProjectDocs(t *testing.T) {
 		{name: "exactly the limit", max: 5, cwd: "p/a", warnings: 1,
 			files: map[string]string{"p/.git/": "", "p/AGENTS.md": "aéé", "p/a/AGENTS.md": "next-file"}, sources: []string{"p/AGENTS.md"}, texts: []string{"aéé\n</file>"}, lacks: "next-file"},
 		{name: "switched off", max: 0, cwd: "p", files: map[string]string{"p/AGENTS.md": "A"}},
+		{name: "switched off but for the home's", max: 0, cwd: "p", files: map[string]string{"p/AGENTS.md": "A", "home/AGENTS.md": "H"}, sources: []string{"home/AGENTS.md"}},
+		{name: "the home's is not counted", max: 2, cwd: "p", files: map[string]string{"p/AGENTS.md": "AA", "home/AGENTS.md": "HHHH"}, sources: []string{"home/AGENTS.md", "p/AGENTS.md"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
