@@ -22,8 +22,12 @@ func (u *turn) skillsFor(known docs) docs {
 	if m.skills == nil || cfg.Skills.Untold {
 		return docs{cwd: cwd}
 	}
+	found := m.skills(u.ctx, cwd, cfg)
+	if u.ctx.Err() != nil {
+		return docs{text: known.text} // perhaps not all were found: the next turn looks again
+	}
 	var all []prompt.Skill
-	for _, s := range m.skills(u.ctx, cwd, cfg) {
+	for _, s := range found {
 		if !s.Quiet {
 			all = append(all, prompt.Skill{Name: s.Name, Description: s.Description, Path: s.Path})
 		}

@@ -49,14 +49,15 @@ func (c *Config) In(cwd string) *Config {
 	l.cwd, l.projects, l.found = cwd, nil, slices.Clone(l.found)
 	// What is trusted is for the user to say, not for a project.
 	trust := reader{base: overlay(stack([]*node{l.system, l.user}), l.over)}
-	for _, dir := range project.Folders(cwd) {
+	folders := project.Folders(cwd)
+	for _, dir := range folders {
 		folder := filepath.Join(dir, projectFolder)
 		if st, err := os.Stat(folder); err != nil || !st.IsDir() || sameFolder(folder, l.options.Home) {
 			continue
 		}
 		tree, problems := readFile(folder, fileName)
 		p := projectLayer{tree: tree}
-		switch trust.trust(dir, project.Folders(cwd)[0]) {
+		switch trust.trust(dir, folders[0]) {
 		case Trusted:
 			l.found = append(l.found, problems...)
 			l.found = append(l.found, strip(tree)...)
