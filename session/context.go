@@ -40,7 +40,7 @@ func (u *turn) docsFor(known docs) docs {
 }
 
 func docsOptions(cfg *config.Config, cwd string) prompt.DocsOptions {
-	return prompt.DocsOptions{Cwd: cwd, Home: cfg.Home, MaxBytes: cfg.ProjectDocMaxBytes, Fallback: cfg.ProjectDocFallbackFilenames}
+	return prompt.DocsOptions{Cwd: cwd, Home: cfg.Home, RootMarkers: cfg.ProjectRootMarkers, MaxBytes: cfg.ProjectDocMaxBytes, Fallback: cfg.ProjectDocFallbackFilenames}
 }
 
 // tellContext tells the model what it must know before the user's words: all of

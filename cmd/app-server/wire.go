@@ -87,7 +87,7 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 
 // skillSettings are those of a configuration about skills.
 func skillSettings(cfg *config.Config) skills.Settings {
-	set := skills.Settings{WithoutSystem: cfg.Skills.WithoutSystem}
+	set := skills.Settings{RootMarkers: cfg.ProjectRootMarkers, WithoutSystem: cfg.Skills.WithoutSystem}
 	for _, r := range cfg.Skills.Rules {
 		set.Rules = append(set.Rules, skills.Rule(r))
 	}

@@ -99,6 +99,8 @@ type Config struct {
 
 	ProjectDocMaxBytes          int
 	ProjectDocFallbackFilenames []string
+	// ProjectRootMarkers are the names by which the root of a project is known.
+	ProjectRootMarkers []string
 
 	// Features are the feature flags, unknown ones included.
 	Features map[string]bool
@@ -231,8 +233,9 @@ func decode(l layers) *Config {
 	}
 	c := &Config{Home: l.options.Home, layers: l}
 	c.Profile = r.selectProfile()
+	c.ProjectRootMarkers = r.rootMarkers()
 	if l.cwd != "" {
-		c.Trust = r.trust(l.cwd, project.Folders(l.cwd)[0])
+		c.Trust = r.trust(l.cwd, project.Folders(l.cwd, c.ProjectRootMarkers)[0])
 	}
 
 	c.ForcedWorkspaces = r.workspaces()

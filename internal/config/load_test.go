@@ -22,7 +22,7 @@ func TestDefaults(t *testing.T) {
 	c := load(t, "")
 	want := &Config{
 		Home: c.Home, ModelProvider: "openai", ChatGPTBaseURL: "https://chatgpt.com/backend-api", CLIAuthCredentialsStore: "file",
-		ApprovalsReviewer: protocol.ReviewerUser, ProjectDocMaxBytes: 32768,
+		ApprovalsReviewer: protocol.ReviewerUser, ProjectRootMarkers: []string{".git"}, ProjectDocMaxBytes: 32768,
 		Providers: map[string]Provider{"openai": {
 			ID: "openai", Name: "OpenAI", WireAPI: "responses", RequiresOpenAIAuth: true, RequestMaxRetries: 4, StreamMaxRetries: 5, StreamIdleTimeout: 300 * time.Second,
 			EnvHTTPHeaders: map[string]string{"OpenAI-Organization": "OPENAI_ORGANIZATION", "OpenAI-Project": "OPENAI_PROJECT"},
@@ -100,7 +100,7 @@ func TestEverything(t *testing.T) {
 		ModelReasoningEffort: "xhigh", ModelReasoningSummary: "none", ModelVerbosity: "low", ServiceTier: "fast", Personality: "pragmatic", ApprovalsReviewer: "auto_review",
 		ModelContextWindow: &window, ModelAutoCompactTokenLimit: &limit, ToolOutputTokenLimit: &limit,
 		Instructions: "two\nlines", DeveloperInstructions: "x", ModelInstructionsFile: "/home/me/base.md",
-		ProjectDocFallbackFilenames: []string{"NOTES.md"}, Features: map[string]bool{"a": true, "b": false},
+		ProjectDocFallbackFilenames: []string{"NOTES.md"}, ProjectRootMarkers: []string{".git"}, Features: map[string]bool{"a": true, "b": false},
 		HideAgentReasoning: true, ShowRawAgentReasoning: true,
 		Providers: map[string]Provider{
 			"openai": c.Providers["openai"],

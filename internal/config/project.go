@@ -49,7 +49,7 @@ func (c *Config) In(cwd string) *Config {
 	l.cwd, l.projects, l.found = cwd, nil, slices.Clone(l.found)
 	// What is trusted is for the user to say, not for a project.
 	trust := reader{base: overlay(stack([]*node{l.system, l.user}), l.over)}
-	folders := project.Folders(cwd)
+	folders := project.Folders(cwd, c.ProjectRootMarkers)
 	for _, dir := range folders {
 		folder := filepath.Join(dir, projectFolder)
 		if st, err := os.Stat(folder); err != nil || !st.IsDir() || sameFolder(folder, l.options.Home) {
@@ -103,6 +103,16 @@ func strip(tree *node) []Problem {
 		Summary: "Settings that a project cannot make were left out.",
 		Details: tree.src.name + ": " + strings.Join(names, ", "), Path: tree.src.name,
 	}}
+}
+
+// rootMarkers reads project_root_markers.
+func (r *reader) rootMarkers() []string {
+	const key = "project_root_markers"
+	n := r.base.get(key)
+	if list, ok := r.texts(n, key); n != nil && ok {
+		return list
+	}
+	return project.GitMarkers()
 }
 
 // trust is what the user has said about the first of the folders that he has said

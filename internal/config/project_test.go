@@ -202,3 +202,27 @@ func TestSystem(t *testing.T) {
 		t.Error(r, err)
 	}
 }
+
+func TestRootMarkers(t *testing.T) {
+	for markers, want := range map[string]string{
+		"":                                       "sub",
+		"project_root_markers = ['mark']\n":      "sub root",
+		"project_root_markers = []\n":            "",
+		"project_root_markers = 'mark'\n":        "sub",
+		"project_root_markers = ['x', 'mark']\n": "sub root",
+	} {
+		dir := tree(t, map[string]string{
+			"home/config.toml":         markers + "[projects.'@/p']\ntrust_level = 'trusted'\n[projects.'@/p/sub']\ntrust_level = 'trusted'\n[projects.'@/p/sub/deep']\ntrust_level = 'trusted'\n",
+			"p/mark":                   "",
+			"p/.codex/config.toml":     "review_model = 'root'\nproject_root_markers = []\n",
+			"p/sub/.git/HEAD":          "",
+			"p/sub/.codex/config.toml": "model = 'sub'\n",
+			"p/sub/deep/file":          "",
+			"p/sub/deep/.codex/none":   "",
+		})
+		c := loadHome(filepath.Join(dir, "home")).In(filepath.Join(dir, "p/sub/deep"))
+		if got := strings.TrimSpace(c.Model + " " + c.ReviewModel); got != want {
+			t.Errorf("%q: %q", markers, got)
+		}
+	}
+}

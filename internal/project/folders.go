@@ -9,10 +9,14 @@ import (
 	"slices"
 )
 
+// GitMarkers are the markers of a root where nobody has named others. In a worktree
+// .git is a file.
+func GitMarkers() []string { return []string{".git"} }
+
 // Folders lists the folders from the project's root down to cwd, which is an
-// absolute path. The root is the nearest folder upwards that holds .git; without
-// one only cwd itself counts. An empty cwd has none.
-func Folders(cwd string) []string {
+// absolute path. The root is the nearest folder upwards that holds one of the
+// markers; without one only cwd itself counts. An empty cwd has none.
+func Folders(cwd string, markers []string) []string {
 	if cwd == "" {
 		return nil
 	}
@@ -20,8 +24,7 @@ func Folders(cwd string) []string {
 	var up []string
 	for dir := cwd; ; {
 		up = append(up, dir)
-		// In a worktree .git is a file.
-		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+		if slices.ContainsFunc(markers, func(name string) bool { return holds(dir, name) }) {
 			slices.Reverse(up)
 			return up
 		}
@@ -31,4 +34,14 @@ func Folders(cwd string) []string {
 		}
 		dir = parent
 	}
+}
+
+// holds reports whether a folder has an entry of that name. What is no plain name
+// marks nothing.
+func holds(dir, name string) bool {
+	if name == "" || name == "." || name == ".." || name != filepath.Base(name) {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(dir, name))
+	return err == nil
 }

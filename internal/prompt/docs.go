@@ -31,6 +31,8 @@ type DocsOptions struct {
 	// MaxBytes bounds the contents of the project's files together; 0 switches
 	// them off. That of the home is the user's own and not counted.
 	MaxBytes int
+	// RootMarkers are the names by which the project's root is known.
+	RootMarkers []string
 	// Fallback are further file names to look for in the project.
 	Fallback []string
 }
@@ -47,8 +49,8 @@ type Docs struct {
 
 // ProjectDocs gathers the instruction files: that of the home, then one for
 // each folder from the project's root down to the working directory. The root
-// is the nearest folder upwards that holds .git; without one only the working
-// directory counts. It reads files and never fails.
+// is the nearest folder upwards that holds one of the markers; without one only the
+// working directory counts. It reads files and never fails.
 func ProjectDocs(o DocsOptions) Docs {
 	g := &gatherer{left: maxHomeDoc}
 	names := []string{overrideDoc, projectDoc}
@@ -65,7 +67,7 @@ func ProjectDocs(o DocsOptions) Docs {
 		}
 	}
 	if o.MaxBytes > 0 {
-		for _, dir := range project.Folders(o.Cwd) {
+		for _, dir := range project.Folders(o.Cwd, o.RootMarkers) {
 			g.folder(dir, names)
 		}
 	}

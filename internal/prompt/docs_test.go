@@ -86,7 +86,7 @@ func TestProjectDocs(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			root := tree(t, tt.files)
-			got := ProjectDocs(DocsOptions{Cwd: filepath.Join(root, tt.cwd), Home: filepath.Join(root, "home"), MaxBytes: tt.max, Fallback: tt.fallback})
+			got := ProjectDocs(DocsOptions{Cwd: filepath.Join(root, tt.cwd), Home: filepath.Join(root, "home"), RootMarkers: []string{".git"}, MaxBytes: tt.max, Fallback: tt.fallback})
 			var sources []string
 			for _, s := range got.Sources {
 				rel, err := filepath.Rel(root, s)

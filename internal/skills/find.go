@@ -37,7 +37,7 @@ func rank(s protocol.SkillScope) int {
 // roots lists where skills may lie. A file that is reached from two of them
 // belongs to the first: a skill of the user that a project links to stays the
 // user's.
-func (l *Lister) roots(cwd string, extra []string) []root {
+func (l *Lister) roots(cwd string, extra []string, set Settings) []root {
 	own := []string{filepath.Join(l.o.Home, "skills")}
 	if l.o.UserHome != "" {
 		own = append(own, filepath.Join(l.o.UserHome, ".agents", "skills"))
@@ -46,7 +46,7 @@ func (l *Lister) roots(cwd string, extra []string) []root {
 	for _, path := range append(own, extra...) {
 		out = append(out, root{filepath.Clean(path), protocol.SkillScopeUser})
 	}
-	for _, dir := range project.Folders(cwd) {
+	for _, dir := range project.Folders(cwd, set.RootMarkers) {
 		for _, name := range []string{".agents", ".codex"} {
 			out = append(out, root{filepath.Join(dir, name, "skills"), protocol.SkillScopeRepo})
 		}
@@ -65,7 +65,7 @@ type finder struct {
 // find walks all roots. It ends early, with what it has, when ctx does.
 func (l *Lister) find(ctx context.Context, cwd string, extra []string, set Settings) *finder {
 	f := &finder{seen: map[string]bool{}, errors: []protocol.SkillErrorInfo{}}
-	for _, r := range l.roots(cwd, extra) {
+	for _, r := range l.roots(cwd, extra, set) {
 		if r.scope == protocol.SkillScopeSystem && set.WithoutSystem {
 			continue
 		}

@@ -14,7 +14,7 @@ type Options struct {
 	Home, UserHome string
 	// Cwd is the server's working directory, where relative ones start.
 	Cwd string
-	// Settings are those that hold for skills/list in a working directory. Nil: none.
+	// Settings are those that hold for skills/list in a working directory.
 	Settings func(cwd string) Settings
 }
 
@@ -22,6 +22,8 @@ type Options struct {
 type Settings struct {
 	// Rules switch skills on and off. The last one that fits a skill counts.
 	Rules []Rule
+	// RootMarkers are the names by which a project's root is known.
+	RootMarkers []string
 	// WithoutSystem leaves the skills of the reference out.
 	WithoutSystem bool
 }
@@ -72,11 +74,8 @@ func (l *Lister) List(ctx context.Context, p *protocol.SkillsListParams) (protoc
 				extra = append(extra, e.ExtraUserRoots...)
 			}
 		}
-		dir, set := l.absolute(cwd), Settings{}
-		if l.o.Settings != nil {
-			set = l.o.Settings(dir)
-		}
-		found := l.find(ctx, dir, extra, set)
+		dir := l.absolute(cwd)
+		found := l.find(ctx, dir, extra, l.o.Settings(dir))
 		entry := protocol.SkillsListEntry{Cwd: cwd, Skills: make([]protocol.SkillMetadata, len(found.skills)), Errors: found.errors}
 		for i, s := range found.skills {
 			entry.Skills[i] = s.SkillMetadata

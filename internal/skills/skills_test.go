@@ -39,7 +39,7 @@ func newPlace(t testing.TB) place {
 func (p place) list(t testing.TB, params *protocol.SkillsListParams, off ...string) []protocol.SkillsListEntry {
 	t.Helper()
 	l := NewLister(Options{Home: p.home, UserHome: p.user, Cwd: p.project, Settings: func(string) Settings {
-		var set Settings
+		set := Settings{RootMarkers: []string{".git"}}
 		for _, path := range off {
 			set.Rules = append(set.Rules, Rule{Path: path})
 		}
