@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,6 +28,8 @@ func (r *runner) directive(ctx context.Context, i int, verb, rest string) error 
 	case "ignore":
 		p, err := parsePattern(rest)
 		r.ignored = append(r.ignored, p)
+		// Also what is here already: how much that is, is chance.
+		r.unread = slices.DeleteFunc(r.unread, func(l *outLine) bool { return r.fits(p, l) })
 		return err
 	case "within":
 		d, err := time.ParseDuration(rest)
