@@ -10,8 +10,8 @@ import (
 
 // Replace gives the file at path new content. A file that is there keeps its
 // mode, a new one is readable by its owner alone. The temporary file lies in the
-// same folder, because a token has no place in /tmp. A path that is a link is
-// replaced by a file: resolve it first.
+// same folder, because a token has no place in /tmp. Where path is a link, what it
+// leads to is replaced.
 func Replace(path string, data []byte) error {
 	return replace(path, data, renameio.WithPermissions(newMode), renameio.WithExistingPermissions())
 }
@@ -23,6 +23,10 @@ func ReplacePrivate(path string, data []byte) error {
 }
 
 func replace(path string, data []byte, mode ...renameio.Option) error {
+	path, err := target(path)
+	if err != nil {
+		return err
+	}
 	f, err := renameio.NewPendingFile(path, append(mode, renameio.WithTempDir(filepath.Dir(path)))...)
 	if err != nil {
 		return err

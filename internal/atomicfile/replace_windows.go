@@ -10,8 +10,12 @@ import (
 func ReplacePrivate(path string, data []byte) error { return Replace(path, data) }
 
 // Replace gives the file at path new content, in one step as far as Windows
-// can: renameio does not support it there. Access is that of the folder.
+// can: renameio does not support it there. Access is that of the folder. Where path
+// is a link, what it leads to is replaced.
 func Replace(path string, data []byte) (err error) {
+	if path, err = target(path); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err

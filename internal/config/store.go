@@ -174,12 +174,9 @@ func (s *Store) lock(ctx context.Context) (release func(), err error) {
 // save replaces the settings file. Where it is a link, what it points at is
 // replaced. The folder may not be there yet.
 func save(file string, text []byte) error {
-	to, err := filepath.EvalSymlinks(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		to, err = file, os.MkdirAll(filepath.Dir(file), 0o700)
-	}
+	err := os.MkdirAll(filepath.Dir(file), 0o700)
 	if err == nil {
-		err = atomicfile.Replace(to, text)
+		err = atomicfile.Replace(file, text)
 	}
 	if err != nil {
 		reason := err

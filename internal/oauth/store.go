@@ -254,9 +254,6 @@ func (p *filePlace) save(_ context.Context, a *Auth) error {
 		return err
 	}
 	path := p.path()
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
 	err = atomicfile.ReplacePrivate(path, raw)
 	if errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission) {
 		if overwrite(path, raw) == nil {
