@@ -13,11 +13,11 @@ var errUnusable = errors.New("the store holds no usable credentials")
 
 // stored reads the sign-in of the store; nil and nil where there is none. What
 // forced_login_method excludes is not used either, and an error says so.
-func (m *Manager) stored() (*Snapshot, error) {
+func (m *Manager) stored(ctx context.Context) (*Snapshot, error) {
 	if m.store == nil {
 		return nil, m.storeErr
 	}
-	a, err := m.store.Load()
+	a, err := m.store.Load(ctx)
 	if a == nil || err != nil {
 		return nil, err
 	}

@@ -123,7 +123,7 @@ func (r managedRefresher) Refresh(ctx context.Context, from *Snapshot, wanted fu
 	}
 	defer release()
 
-	now, fault := r.reread(from)
+	now, fault := r.reread(ctx, from)
 	if fault != nil || now != from && now.Found {
 		return now, fault
 	}
@@ -150,8 +150,8 @@ func (r managedRefresher) Refresh(ctx context.Context, from *Snapshot, wanted fu
 
 // reread returns the sign-in to go on with: from itself, or what another process
 // has put into the store meanwhile, with Found where it is worth a try.
-func (r managedRefresher) reread(from *Snapshot) (*Snapshot, *RefreshError) {
-	a, err := r.m.store.Load()
+func (r managedRefresher) reread(ctx context.Context, from *Snapshot) (*Snapshot, *RefreshError) {
+	a, err := r.m.store.Load(ctx)
 	if err != nil {
 		r.m.log.Warn("the stored sign-in cannot be read", zap.Error(err))
 		return from, nil // what is in memory is all there is

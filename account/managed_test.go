@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -311,7 +312,7 @@ func TestManagedRaces(t *testing.T) {
 	}
 	all.Wait()
 	b.Close()
-	stored, err := b.Manager.store.Load()
+	stored, err := b.Manager.store.Load(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -390,4 +391,40 @@ func (s *lateStore) Replace(ctx context.Context, used protocol.Secret, a *oauth.
 	close(s.stored)
 	<-s.goOn
 	return err
+}
+
+// hungRing is a keyring with one entry that asks its user from some time on.
+type hungRing struct {
+	oauth.Keyring
+	entry string
+	hangs atomic.Bool
+	ends  chan struct{}
+}
+
+func (r *hungRing) Get(string, string) (string, error) {
+	if r.hangs.Load() {
+		<-r.ends
+	}
+	return r.entry, nil
+}
+
+// The end does not wait for a keyring that asks its user.
+func TestCloseWhileTheKeyringHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ring := &hungRing{entry: storedManaged("access-0", "refresh-0"), ends: make(chan struct{})}
+		defer close(ring.ends)
+		par := newParent()
+		m := NewManager(Options{Home: t.TempDir(), Policy: Policy{Store: "keyring"}, Keyring: ring, Ask: par, Notify: par,
+			Provider: oauth.New(oauth.Options{Transport: &provider{}})})
+		ring.hangs.Store(true)
+		if m.refreshing() == nil {
+			t.Fatal("no refresh is under way")
+		}
+		synctest.Wait()
+		start := time.Now()
+		m.Close()
+		if took := time.Since(start); took > closeGrace {
+			t.Errorf("Close took %v", took)
+		}
+	})
 }

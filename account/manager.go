@@ -31,7 +31,7 @@ type Notifier interface {
 
 // store is where a sign-in is kept; an oauth.Store.
 type store interface {
-	Load() (*oauth.Auth, error)
+	Load(ctx context.Context) (*oauth.Auth, error)
 	Save(ctx context.Context, a *oauth.Auth) error
 	Replace(ctx context.Context, used protocol.Secret, a *oauth.Auth, keep func() bool) error
 	Remove(ctx context.Context) (was *oauth.Auth, err error)
@@ -176,7 +176,7 @@ func NewManager(o Options) *Manager {
 	} else {
 		m.storeErr = err
 	}
-	s, err := m.stored()
+	s, err := m.stored(m.life)
 	if err != nil {
 		m.log.Warn("the stored sign-in is not used", zap.Error(err))
 	}

@@ -101,8 +101,8 @@ func (p *ringPlace) call(ctx context.Context, f func() error) error {
 }
 
 // load implements place.
-func (p *ringPlace) load() (*Auth, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), keyringTime)
+func (p *ringPlace) load(ctx context.Context) (*Auth, error) {
+	ctx, cancel := context.WithTimeout(ctx, keyringTime)
 	defer cancel()
 	got := make(chan string, 1)
 	err := p.call(ctx, func() error {
@@ -150,15 +150,15 @@ type autoPlace struct {
 }
 
 // load implements place.
-func (p *autoPlace) load() (*Auth, error) {
-	a, err := p.ring.load()
+func (p *autoPlace) load(ctx context.Context) (*Auth, error) {
+	a, err := p.ring.load(ctx)
 	if a != nil {
 		return a, nil
 	}
 	if err != nil {
 		p.log.Debug("the keyring is not used, auth.json is", zap.Error(err))
 	}
-	return p.file.load()
+	return p.file.load(ctx)
 }
 
 // save implements place. What goes into the keyring leaves no file behind, and

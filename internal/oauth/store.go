@@ -57,7 +57,7 @@ type Store struct {
 // place is where the content of auth.json is. Its methods are called under the
 // lock for changes, load also without.
 type place interface {
-	load() (*Auth, error)
+	load(context.Context) (*Auth, error)
 	save(context.Context, *Auth) error
 	remove(context.Context) error
 }
@@ -73,7 +73,7 @@ type locks interface {
 var ErrChanged = errors.New("the stored sign-in was changed by somebody else")
 
 // Load returns what is stored; nil and nil where nothing is.
-func (s *Store) Load() (*Auth, error) { return s.place.load() }
+func (s *Store) Load(ctx context.Context) (*Auth, error) { return s.place.load(ctx) }
 
 // Save replaces whatever is stored.
 func (s *Store) Save(ctx context.Context, a *Auth) error {
@@ -85,7 +85,7 @@ func (s *Store) Save(ctx context.Context, a *Auth) error {
 // false is ErrChanged, too.
 func (s *Store) Replace(ctx context.Context, used protocol.Secret, a *Auth, keep func() bool) error {
 	return s.changing(ctx, func(ctx context.Context) error {
-		now, err := s.place.load()
+		now, err := s.place.load(ctx)
 		if err != nil {
 			return err
 		}
@@ -99,7 +99,7 @@ func (s *Store) Replace(ctx context.Context, used protocol.Secret, a *Auth, keep
 // Remove leaves nothing stored. It returns what was, as far as that could be read.
 func (s *Store) Remove(ctx context.Context) (was *Auth, err error) {
 	err = s.changing(ctx, func(ctx context.Context) error {
-		was, _ = s.place.load() // what cannot be read goes all the same
+		was, _ = s.place.load(ctx) // what cannot be read goes all the same
 		return s.place.remove(ctx)
 	})
 	return was, err
@@ -216,7 +216,7 @@ type filePlace struct{ home string }
 func (p *filePlace) path() string { return filepath.Join(p.home, AuthFile) }
 
 // load implements place.
-func (p *filePlace) load() (*Auth, error) {
+func (p *filePlace) load(context.Context) (*Auth, error) {
 	path := p.path()
 	// A pipe in its place would block the start for ever.
 	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -301,7 +301,7 @@ func (p *filePlace) remove(context.Context) error {
 type memoryPlace struct{ auth atomic.Pointer[Auth] }
 
 // load implements place.
-func (p *memoryPlace) load() (*Auth, error) { return p.auth.Load(), nil }
+func (p *memoryPlace) load(context.Context) (*Auth, error) { return p.auth.Load(), nil }
 
 // save implements place.
 func (p *memoryPlace) save(_ context.Context, a *Auth) error { p.auth.Store(a); return nil }

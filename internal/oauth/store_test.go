@@ -97,7 +97,7 @@ var byContent = cmp.Options{
 
 func wantStored(t *testing.T, s *Store, want *Auth) {
 	t.Helper()
-	got, err := s.Load()
+	got, err := s.Load(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestKeyringEntry(t *testing.T) {
 func TestKeyringFaults(t *testing.T) {
 	r := &ring{err: errors.New("cannot store top-secret")}
 	s := open(t, "keyring", t.TempDir(), r)
-	_, loadErr := s.Load()
+	_, loadErr := s.Load(t.Context())
 	_, removeErr := s.Remove(t.Context())
 	for _, err := range []error{loadErr, s.Save(t.Context(), signIn("top-secret")), removeErr} {
 		if err == nil || strings.Contains(err.Error(), "secret") {
@@ -215,7 +215,7 @@ func TestKeyringFaults(t *testing.T) {
 	}
 	r.err = nil
 	r.entries = map[string]string{"Codex Auth/" + s.place.(*ringPlace).user(): "top-secret, no JSON"}
-	if _, err := s.Load(); err == nil || strings.Contains(err.Error(), "secret") {
+	if _, err := s.Load(t.Context()); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -226,7 +226,7 @@ func TestKeyringHangs(t *testing.T) {
 		r := &ring{stuck: make(chan struct{})}
 		s := open(t, "keyring", t.TempDir(), r)
 		start := time.Now()
-		if _, err := s.Load(); err == nil || time.Since(start) != keyringTime {
+		if _, err := s.Load(t.Context()); err == nil || time.Since(start) != keyringTime {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		close(r.stuck)
@@ -352,7 +352,7 @@ func TestFileKeepsUnknownMembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := open(t, "", home, nil)
-	a, err := s.Load()
+	a, err := s.Load(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
