@@ -120,7 +120,7 @@ type identified struct {
 
 // RoundTrip implements http.RoundTripper.
 func (t identified) RoundTrip(r *http.Request) (*http.Response, error) {
-	if who := t.who(); who.Originator != "" {
+	if who := t.who(); who.UserAgent != "" { // the parent may have no name
 		r = r.Clone(r.Context())
 		r.Header.Set("Originator", who.Originator)
 		r.Header.Set("User-Agent", who.UserAgent)
