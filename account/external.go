@@ -17,6 +17,10 @@ import (
 // reference waits as long, and parents are written for that.
 const externalTimeout = 10 * time.Second
 
+// maxSaid is how many bytes of a parent's words are passed on, of its message as of
+// its data. They are made for people; a page is enough.
+const maxSaid = 2048
+
 // externalRefresher asks the parent, which owns the sign-in.
 type externalRefresher struct{ m *Manager }
 
@@ -54,7 +58,7 @@ func (r externalRefresher) readAnswer(raw jsontext.Value, from *Snapshot) (*Snap
 func (r externalRefresher) askFault(ctx context.Context, err error) *RefreshError {
 	if pe, ok := errors.AsType[*ParentError](err); ok {
 		clean := r.m.redactor()
-		text := redact.Shorten(clean.Text(pe.Message))
+		text := redact.Shorten(clean.Text(pe.Message), maxSaid)
 		if text == "" {
 			text = "no message"
 		}
@@ -63,7 +67,7 @@ func (r externalRefresher) askFault(ctx context.Context, err error) *RefreshErro
 			what = "an error"
 		}
 		fault := refreshError(ReasonRefused, "the parent answered with %s: %s", what, text)
-		fault.Detail = redact.Shorten(clean.Data(pe.Data))
+		fault.Detail = redact.Shorten(clean.Data(pe.Data), maxSaid)
 		return fault
 	}
 	switch {

@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"internal/config":  {"internal/atomicfile", "internal/project"},
 	"internal/rollout": {"internal/atomicfile", "internal/excerpt"},
 	"internal/process": {"internal/excerpt"},
+	"internal/redact":  {"internal/excerpt"},
 	"internal/prompt":  {"internal/project"},
 	"internal/skills":  {"internal/project"},
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"app-server/internal/redact"
 )
@@ -113,19 +112,10 @@ const maxMessage = 1000
 // tidy makes a text of the backend fit for one line of an error: no control
 // characters, no secrets, bounded.
 func tidy(text string, secrets redact.Redactor) string {
-	text = secrets.Text(text)
-	text = strings.Map(func(r rune) rune {
+	return redact.Shorten(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, strings.TrimSpace(text))
-	if len(text) > maxMessage {
-		cut := maxMessage
-		for cut > 0 && !utf8.RuneStart(text[cut]) {
-			cut--
-		}
-		text = text[:cut] + "..."
-	}
-	return text
+	}, strings.TrimSpace(secrets.Text(text))), maxMessage)
 }

@@ -109,12 +109,8 @@ const maxSaid = 300
 
 // plain makes one short line without secrets of what a provider wrote.
 func plain(s string, r redact.Redactor) string {
-	s = redact.Shorten(r.Text(s))
-	s = strings.Join(strings.FieldsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f || c == 0x2028 || c == 0x2029 }), " ")
-	if len(s) > maxSaid {
-		s = strings.ToValidUTF8(s[:maxSaid], "") + "…"
-	}
-	return s
+	s = strings.Join(strings.FieldsFunc(r.Text(s), func(c rune) bool { return c <= ' ' || c == 0x7f || c == 0x2028 || c == 0x2029 }), " ")
+	return redact.Shorten(s, maxSaid)
 }
 
 // refusals are the codes that end a refresh token. The first four are measured

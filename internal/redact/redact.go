@@ -16,16 +16,13 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"app-server/internal/excerpt"
 	"app-server/protocol"
 )
 
 const (
 	// redacted stands for what was taken out.
 	redacted = "[redacted]"
-
-	// MaxText is how many bytes [Shorten] leaves of a text. It is made for
-	// people; a page of it is enough.
-	MaxText = 2048
 
 	// minSecret is the length in bytes from which a known secret is looked for,
 	// minValue that of a value which may be none. A shorter one would take
@@ -171,16 +168,12 @@ func (r Redactor) Data(v jsontext.Value) string {
 	return strings.TrimSuffix(out.String(), "\n")
 }
 
-// Shorten cuts a text to MaxText and mends its UTF-8. It is called after the
+// Shorten cuts a text to most bytes and mends its UTF-8. It is called after the
 // cleaning: half a token would not be found.
-func Shorten(s string) string {
+func Shorten(s string, most int) string {
 	s = strings.ToValidUTF8(s, string(utf8.RuneError))
-	if len(s) <= MaxText {
+	if len(s) <= most {
 		return s
 	}
-	cut := MaxText
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
+	return excerpt.Head(s, most) + "…"
 }
