@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// usageTime bounds one request for usage, from sending to the last byte.
+	// usageTime bounds one request about the account, from sending to the last byte.
 	usageTime = 10 * time.Second
 	// maxUsageBody is far above what the answer needs.
 	maxUsageBody = 1 << 20
@@ -143,23 +143,14 @@ func headerBool(h http.Header, name string) (value, ok bool) {
 // request. An empty base URL is the default. It needs a ChatGPT sign-in; the
 // error is an *[Error].
 func (c *Client) Usage(ctx context.Context, chatGPTBaseURL string) (*RateLimits, error) {
-	l, fail := c.usage(ctx, cmp.Or(chatGPTBaseURL, DefaultChatGPTBaseURL))
+	l, fail := c.usage(ctx, c.accountCall(http.MethodGet, chatGPTBaseURL, "/usage"))
 	if fail != nil {
 		return nil, fail
 	}
 	return l, nil
 }
 
-func (c *Client) usage(ctx context.Context, base string) (*RateLimits, *Error) {
-	k := &call{method: http.MethodGet, source: signedIn, patience: usageTime, wholly: usageTime, header: c.identityHeaders()}
-	k.header.Set("Accept", "application/json")
-	k.secrets.AddURL(base)
-	k.target = func(t Token) (*url.URL, *Error) {
-		if !t.ChatGPT {
-			return nil, &Error{Kind: KindNotSignedIn, Message: "Usage is told to ChatGPT sign-ins only"}
-		}
-		return accountURL(base, "/usage")
-	}
+func (c *Client) usage(ctx context.Context, k *call) (*RateLimits, *Error) {
 	a, fail := c.exchange(ctx, k)
 	if fail != nil {
 		return nil, fail
@@ -178,15 +169,26 @@ func (c *Client) usage(ctx context.Context, base string) (*RateLimits, *Error) {
 	return usageOf(m, k.secrets), nil
 }
 
-// accountURL is where a question about the account goes. ChatGPT's own backend and
-// the others have it below different paths; as in the reference the base URL tells
-// which one it is.
-func accountURL(base, path string) (*url.URL, *Error) {
+// accountCall prepares a question about the account, which only a ChatGPT sign-in
+// has. An empty base URL is the default. ChatGPT's own backend and the others have
+// such questions below different paths; as in the reference the base URL tells which
+// one it is.
+func (c *Client) accountCall(method, base, path string) *call {
+	base = cmp.Or(base, DefaultChatGPTBaseURL)
+	k := &call{method: method, source: signedIn, patience: usageTime, wholly: usageTime, header: c.identityHeaders()}
+	k.header.Set("Accept", "application/json")
+	k.secrets.AddURL(base)
 	below := "/api/codex"
 	if strings.Contains(base, "/backend-api") {
 		below = "/wham"
 	}
-	return joinURL(base, below+path)
+	k.target = func(t Token) (*url.URL, *Error) {
+		if !t.ChatGPT {
+			return nil, &Error{Kind: KindNotSignedIn, Message: "This is for ChatGPT sign-ins only"}
+		}
+		return joinURL(base, below+path)
+	}
+	return k
 }
 
 // usageOf takes what it can read: an unknown plan or a limit of an unknown

@@ -1,10 +1,8 @@
 package backend
 
 import (
-	"cmp"
 	"context"
 	"net/http"
-	"net/url"
 
 	"github.com/go-json-experiment/json"
 )
@@ -24,22 +22,13 @@ const (
 // would be worse than none. An empty base URL is the default. It needs a ChatGPT
 // sign-in; the error is an *[Error].
 func (c *Client) NudgeCredits(ctx context.Context, chatGPTBaseURL, kind string) (NudgeStatus, error) {
-	base := cmp.Or(chatGPTBaseURL, DefaultChatGPTBaseURL)
-	k := &call{method: http.MethodPost, source: signedIn, patience: usageTime, wholly: usageTime, header: c.identityHeaders()}
-	k.header.Set("Accept", "application/json")
+	k := c.accountCall(http.MethodPost, chatGPTBaseURL, "/accounts/send_add_credits_nudge_email")
 	k.header.Set("Content-Type", "application/json")
-	k.secrets.AddURL(base)
 	body, err := json.Marshal(map[string]string{"credit_type": kind})
 	if err != nil {
 		return "", &Error{Kind: KindBadRequest, Message: "The kind of credits is not valid text", Err: err}
 	}
 	k.body = body
-	k.target = func(t Token) (*url.URL, *Error) {
-		if !t.ChatGPT {
-			return nil, &Error{Kind: KindNotSignedIn, Message: "Credits belong to ChatGPT sign-ins only"}
-		}
-		return accountURL(base, "/accounts/send_add_credits_nudge_email")
-	}
 	a, fail := c.exchange(ctx, k)
 	if fail != nil {
 		if fail.Status == http.StatusTooManyRequests {
@@ -48,6 +37,5 @@ func (c *Client) NudgeCredits(ctx context.Context, chatGPTBaseURL, kind string) 
 		return "", fail
 	}
 	a.discard()
-	a.close()
 	return NudgeSent, nil
 }
