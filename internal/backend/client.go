@@ -86,11 +86,13 @@ func (c *Client) attempt(ctx context.Context, k *call, refreshed *bool) (*answer
 	if fail != nil {
 		return nil, fail
 	}
-	if s := a.response.StatusCode; s < 200 || s > 299 {
+	if !succeeded(a.response) {
 		return nil, c.statusError(ctx, k, a, a.credential)
 	}
 	return a, nil
 }
+
+func succeeded(r *http.Response) bool { return r.StatusCode/100 == 2 }
 
 // answer is a response whose body is still to be read. Exactly one of close
 // and discard ends it; either may be called twice.
@@ -162,6 +164,10 @@ func (c *Client) send(ctx context.Context, k *call, cred credential) (*answer, *
 	}
 	a.response = response
 	if a.body, err = decoded(response, &watchedReader{r: response.Body, clock: a.clock}); err != nil {
+		if !succeeded(response) { // the status says enough
+			a.body = http.NoBody
+			return a, nil
+		}
 		a.close()
 		return nil, &Error{Kind: KindOther, Status: response.StatusCode, Message: "The backend's answer cannot be read: " + err.Error(), Err: err}
 	}

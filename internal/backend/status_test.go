@@ -51,6 +51,7 @@ func TestStatus(t *testing.T) {
 		"200, HTML":               {200, map[string]string{"Content-Type": "text/html; charset=utf-8"}, `<html>log in</html>`, KindOther, RetryStream, 0, 1, "The backend at URL/v1/responses sent text/html instead of an event stream"},
 		"200, error as JSON":      {200, map[string]string{"Content-Type": "application/json"}, `{"error":{"code":"insufficient_quota"}}`, KindUsageLimit, RetryNever, 0, 1, ""},
 		"200, words as JSON":      {200, map[string]string{"Content-Type": "application/json"}, `{"error":{"message":"try later"}}`, KindOther, RetryStream, 0, 1, "The backend at URL/v1/responses sent application/json instead of an event stream: try later"},
+		"503, unknown encoding":   {503, map[string]string{"Content-Encoding": "odd"}, `x`, KindServer, RetryStream, 0, 3, "The backend answered 503 Service Unavailable"},
 		"unknown encoding":        {200, map[string]string{"Content-Type": "text/event-stream", "Content-Encoding": "br"}, `x`, KindOther, RetryNever, 0, 1, `The backend's answer cannot be read: the content encoding "br" is not supported`},
 	} {
 		t.Run(name, func(t *testing.T) {
