@@ -24,7 +24,7 @@
 //	                   │ another generation is in force ──> that snapshot
 //	                   │ nobody is signed in            ──> RefreshError
 //	                   └ join the flight of this generation, or start it
-//	                        flight: the Refresher of the sign-in, once
+//	                        flight: the refresher of the sign-in, once
 //	                          external: ask the parent, 10 s at most
 //	                          managed:  lock, read the store again, ask the
 //	                                    provider, store what it gives

@@ -59,11 +59,11 @@ func notRecoverable(mode protocol.AuthMode) *RefreshError {
 	return e
 }
 
-// ErrParentGone is wrapped by the error of a [Refresher] where the parent has
+// ErrParentGone is wrapped by the error of an [Asker] where the parent has
 // closed its side and no answer can come.
 var ErrParentGone = errors.New("the parent has closed its side")
 
-// ParentError is the error of a [Refresher] where the parent answered with an
+// ParentError is the error of an [Asker] where the parent answered with an
 // error. Message and Data are the parent's own; a Manager cleans them before
 // they become part of a RefreshError, and so its Error does not show them.
 type ParentError struct {

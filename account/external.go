@@ -24,7 +24,7 @@ const maxSaid = 2048
 // externalRefresher asks the parent, which owns the sign-in.
 type externalRefresher struct{ m *Manager }
 
-// Refresh implements Refresher.
+// Refresh implements refresher.
 func (r externalRefresher) Refresh(ctx context.Context, from *Snapshot, _ func() bool) (*Snapshot, *RefreshError) {
 	params := protocol.ChatgptAuthTokensRefreshParams{Reason: protocol.RefreshUnauthorized}
 	if from.AccountID != "" {

@@ -9,7 +9,7 @@ import (
 )
 
 // Logout serves account/logout. It ends a login and a refresh under way, so it
-// never waits for anybody. The stored sign-in is removed, also one that is not in
+// waits for nobody but the store. The stored sign-in is removed, also one that is not in
 // force since the configuration excludes it or nobody can read it. Only what an
 // external login has put aside stays, and is not read again either: the process
 // stays signed out. Where what is in force cannot be removed the logout is refused

@@ -101,7 +101,7 @@ func (d deadToken) is(token protocol.Secret) bool { return d.fault != nil && d.t
 // managedRefresher trades the stored refresh token for new tokens.
 type managedRefresher struct{ m *Manager }
 
-// Refresh implements Refresher. A refresh token can be used once, and several
+// Refresh implements refresher. A refresh token can be used once, and several
 // processes may share one store, so all of it happens under the store's lock:
 //
 //  1. What is stored is read again. Other tokens of the same account are taken

@@ -11,10 +11,10 @@ import (
 	"app-server/protocol"
 )
 
-// Refresher gets new tokens in the place of those that the backend refused.
+// refresher gets new tokens in the place of those that the backend refused.
 // There is one for each owner of a sign-in: the parent is asked for external
 // tokens, the provider for managed ones. Whoever waits cannot tell them apart.
-type Refresher interface {
+type refresher interface {
 	// Refresh returns what is to be in force instead of from, still without a
 	// generation. It returns soon after ctx ends. Before it stores anything it
 	// asks wanted, which reports whether from has not been signed out or replaced
@@ -23,7 +23,7 @@ type Refresher interface {
 }
 
 // refresher returns the one for s and how long it may take. s is recoverable.
-func (m *Manager) refresher(s *Snapshot) (Refresher, time.Duration) {
+func (m *Manager) refresher(s *Snapshot) (refresher, time.Duration) {
 	if s.managed() {
 		return managedRefresher{m}, managedTimeout
 	}
@@ -130,7 +130,7 @@ func (m *Manager) endFlight(err error) {
 }
 
 // fly makes the refresh and puts its result in force.
-func (m *Manager) fly(ctx context.Context, f *flight, by Refresher) {
+func (m *Manager) fly(ctx context.Context, f *flight, by refresher) {
 	defer f.cancel()
 	next, fault := m.fetch(ctx, f, by)
 	landed := m.land(f, next, fault)
@@ -166,8 +166,8 @@ func (m *Manager) land(f *flight, next *Snapshot, fault *RefreshError) bool {
 	return true
 }
 
-// fetch runs the Refresher. It holds no lock.
-func (m *Manager) fetch(ctx context.Context, f *flight, by Refresher) (next *Snapshot, fault *RefreshError) {
+// fetch runs the refresher. It holds no lock.
+func (m *Manager) fetch(ctx context.Context, f *flight, by refresher) (next *Snapshot, fault *RefreshError) {
 	defer func() {
 		if p := recover(); p != nil {
 			m.logPanic(p)

@@ -432,7 +432,7 @@ func TestCloseEndsTheRefresh(t *testing.T) {
 	})
 }
 
-// panicking is a Refresher with a fault.
+// panicking is a refresher with a fault.
 type panicking struct{}
 
 func (panicking) RefreshExternal(context.Context, protocol.ChatgptAuthTokensRefreshParams) (jsontext.Value, error) {

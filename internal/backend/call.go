@@ -150,7 +150,7 @@ func responsesURL(p *Provider, t Token) (*url.URL, *Error) {
 	switch {
 	case base != "":
 	case t.ChatGPT:
-		base = strings.TrimRight(cmp.Or(p.ChatGPTBaseURL, DefaultChatGPTBaseURL), "/") + "/codex"
+		base = strings.TrimRight(cmp.Or(p.ChatGPTBaseURL, defaultChatGPTBaseURL), "/") + "/codex"
 	default:
 		base = apiBaseURL
 	}

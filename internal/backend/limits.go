@@ -174,7 +174,7 @@ func (c *Client) usage(ctx context.Context, k *call) (*RateLimits, *Error) {
 // such questions below different paths; as in the reference the base URL tells which
 // one it is.
 func (c *Client) accountCall(method, base, path string) *call {
-	base = cmp.Or(base, DefaultChatGPTBaseURL)
+	base = cmp.Or(base, defaultChatGPTBaseURL)
 	k := &call{method: method, source: signedIn, patience: usageTime, wholly: usageTime, header: c.identityHeaders()}
 	k.header.Set("Accept", "application/json")
 	k.secrets.AddURL(base)

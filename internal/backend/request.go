@@ -14,9 +14,9 @@ import (
 const (
 	// apiBaseURL is where API keys are used.
 	apiBaseURL = "https://api.openai.com/v1"
-	// DefaultChatGPTBaseURL is where ChatGPT tokens are used unless
+	// defaultChatGPTBaseURL is where ChatGPT tokens are used unless
 	// chatgpt_base_url says otherwise.
-	DefaultChatGPTBaseURL = "https://chatgpt.com/backend-api"
+	defaultChatGPTBaseURL = "https://chatgpt.com/backend-api"
 	// defaultIdleTimeout is stream_idle_timeout_ms of the reference.
 	defaultIdleTimeout = 300 * time.Second
 )

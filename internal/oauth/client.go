@@ -23,8 +23,8 @@ import (
 
 // The reference's provider and the identity that it is known under there.
 const (
-	DefaultIssuer   = "https://auth.openai.com"
-	DefaultClientID = "app_EMoamEEZ73f0CkXaXp7hrann"
+	defaultIssuer   = "https://auth.openai.com"
+	defaultClientID = "app_EMoamEEZ73f0CkXaXp7hrann"
 )
 
 const (
@@ -88,8 +88,8 @@ type Client struct {
 // New makes a Client. It makes no request.
 func New(o Options) *Client {
 	at := o.Endpoints
-	at.Issuer = cmp.Or(strings.TrimRight(at.Issuer, "/"), DefaultIssuer)
-	at.ClientID = cmp.Or(at.ClientID, DefaultClientID)
+	at.Issuer = cmp.Or(strings.TrimRight(at.Issuer, "/"), defaultIssuer)
+	at.ClientID = cmp.Or(at.ClientID, defaultClientID)
 	at.Token = cmp.Or(at.Token, at.Issuer+"/oauth/token")
 	at.Revoke = cmp.Or(at.Revoke, at.Issuer+"/oauth/revoke")
 	c := &Client{at: at, listen: o.Listen, identity: o.Identity, log: o.Log,

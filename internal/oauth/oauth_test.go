@@ -43,7 +43,7 @@ func idToken() string {
 func TestEndpoints(t *testing.T) {
 	env := map[string]string{}
 	get := func(k string) string { return env[k] }
-	if d := cmp.Diff(Endpoints{DefaultIssuer, DefaultClientID, DefaultIssuer + "/oauth/token", DefaultIssuer + "/oauth/revoke"}, New(Options{Endpoints: EndpointsFromEnv(get)}).at); d != "" {
+	if d := cmp.Diff(Endpoints{defaultIssuer, defaultClientID, defaultIssuer + "/oauth/token", defaultIssuer + "/oauth/revoke"}, New(Options{Endpoints: EndpointsFromEnv(get)}).at); d != "" {
 		t.Error(d)
 	}
 	env = map[string]string{"CODEX_APP_SERVER_LOGIN_ISSUER": "http://i/", "CODEX_APP_SERVER_LOGIN_CLIENT_ID": "c",
