@@ -76,6 +76,7 @@ func (r *Redactor) AddURL(text string) {
 	if err != nil {
 		return
 	}
+	r.AddValue(u.RawQuery) // Query passes over what does not fit, and it is sent all the same
 	for name, values := range u.Query() {
 		for _, value := range values {
 			r.AddQuery(name, value)

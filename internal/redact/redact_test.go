@@ -50,6 +50,7 @@ func TestValues(t *testing.T) {
 	before := r
 	r.AddQuery("v", "7 7")
 	r.AddURL("http://me:top%20secret@host/?key=abc")
+	r.AddURL("http://host/?sig=a;secret&k=%zz")
 	r.AddURL("http://@host/")
 	r.AddURL("http://[::1")
 	for in, want := range map[string]string{
@@ -58,6 +59,7 @@ func TestValues(t *testing.T) {
 		"http://me:top%20secret@host/?key=abc": "http://[redacted]host/?[redacted]",
 		"it was top secret":                    "it was [redacted]",
 		"Basic bWU6dG9wIHNlY3JldA==":           "Basic [redacted]",
+		"at /x?sig=a;secret&k=%zz":             "at /x?[redacted]",
 		"c@d":                                  "c@d",
 	} {
 		if got := r.Text(in); got != want {
