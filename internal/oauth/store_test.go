@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -322,6 +323,27 @@ func TestFileBehindLink(t *testing.T) {
 	wantStored(t, s, nil)
 	if raw, err := os.ReadFile(path); err != nil || strings.Contains(string(raw), "r1") {
 		t.Errorf("after the sign-in has ended: %s, %v", raw, err)
+	}
+}
+
+// A link that cannot lead to a sign-in takes none, and goes with a logout.
+func TestBrokenLink(t *testing.T) {
+	for name, to := range map[string]string{"circle": AuthFile, "folder": ".", "nowhere": "none/file"} {
+		home := t.TempDir()
+		path := filepath.Join(home, AuthFile)
+		if err := os.Symlink(to, path); err != nil {
+			t.Skip(err)
+		}
+		s := open(t, "file", home, nil)
+		if err := s.Save(t.Context(), signIn("r1")); err == nil {
+			t.Errorf("%s: saved", name)
+		}
+		if _, err := s.Remove(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: the link is there, %v", name, err)
+		}
 	}
 }
 
