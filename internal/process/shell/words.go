@@ -105,6 +105,12 @@ func read(command string) (*syntax.File, bool) {
 
 // parse returns the simple commands of a plain list in the order written.
 func parse(command string) (list []simple, ok bool) {
+	// The parser takes a carriage return for a blank, and for a part of a line's
+	// end. To a shell it is a part of a word, so that a \ before it ends nothing,
+	// and a # behind it begins no comment.
+	if strings.Contains(command, "\r") {
+		return nil, false
+	}
 	file, ok := read(command)
 	if !ok || len(file.Stmts) == 0 {
 		return nil, false

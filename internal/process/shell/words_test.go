@@ -28,6 +28,7 @@ func TestWords(t *testing.T) {
 		{text: "A=b ls"}, {text: "A=b"}, {text: "export A=b"}, {text: "(ls)"}, {text: "{ ls; }"}, {text: "if a; then b; fi"}, {text: "f() { ls; }"},
 		{text: "time ls"}, {text: "[[ a ]]"}, {text: "((1))"}, {text: "coproc ls"}, {text: "ls |& cat"}, {text: "ls |"}, {text: `ls "`},
 		{text: "find . -{delete,x}"}, {text: "ls {1..3}"}, {text: "ls {},x}"}, {text: "=ls"}, {text: "ls =x"}, {text: "ls @(a)"}, {text: `ls \`},
+		{text: "ls \\\r\nrm x"}, {text: "ls\r# ; rm x"}, {text: "ls\rx"}, {text: "ls\r\n"},
 		{text: strings.Repeat("a ", maxScript)},
 		{text: strings.Repeat("a|", maxOpeners+1) + "a"},
 	}
