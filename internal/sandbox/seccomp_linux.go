@@ -80,8 +80,10 @@ func (f filter) policy(names map[string]int) seccomp.Policy {
 	for _, name := range []string{"chmod", "fchmod", "fchmodat", "fchmodat2", "mknod", "mknodat", "creat"} {
 		when(name, bits(modeArgs[name], unix.S_ISUID))
 	}
-	when("open", bits(1, unix.O_CREAT), bits(2, unix.S_ISUID))
-	when("openat", bits(2, unix.O_CREAT), bits(3, unix.S_ISUID))
+	// A file without a name can be given one later.
+	const creates = unix.O_CREAT | unix.O_TMPFILE&^unix.O_DIRECTORY
+	when("open", bits(1, creates), bits(2, unix.S_ISUID))
+	when("openat", bits(2, creates), bits(3, unix.S_ISUID))
 	// The limits of another process, such as the server's, need no more than the
 	// same user.
 	when("prlimit64", seccomp.Condition{Argument: 0, Operation: seccomp.NotEqual, Value: 0})

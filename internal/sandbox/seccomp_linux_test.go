@@ -65,6 +65,8 @@ func TestFilter(t *testing.T) {
 		{"mode", closed, call(own, unix.SYS_FCHMODAT, 0, 0, 0o2755), allow},
 		{"set-user-id", open, call(own, unix.SYS_FCHMODAT, 0, 0, 0o4755), eperm},
 		{"set-user-id at open", open, call(own, unix.SYS_OPENAT, 0, 0, unix.O_CREAT|unix.O_WRONLY, 0o4755), eperm},
+		{"set-user-id without a name", open, call(own, unix.SYS_OPENAT, 0, 0, unix.O_TMPFILE|unix.O_WRONLY, 0o4755), eperm},
+		{"folder with rubbish for a mode", open, call(own, unix.SYS_OPENAT, 0, 0, unix.O_DIRECTORY, 0xffff), allow},
 		{"rubbish for a mode", open, call(own, unix.SYS_OPENAT, 0, 0, unix.O_RDONLY, 0xffff), allow},
 		{"local socket", closed, call(own, unix.SYS_SOCKET, unix.AF_UNIX, stream), allow},
 		{"local pair", closed, call(own, unix.SYS_SOCKETPAIR, unix.AF_UNIX, stream), allow},
