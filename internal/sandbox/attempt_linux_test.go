@@ -147,6 +147,14 @@ var attempts = map[string]func(args []string) error{
 		}
 		return unix.Close(fd)
 	},
+	// setuidlink DIR: a file without a name, which gets one later.
+	"setuidlink": func(args []string) error {
+		fd, err := unix.Open(args[0], unix.O_TMPFILE|unix.O_WRONLY, 0o4755)
+		if err != nil {
+			return err
+		}
+		return unix.Close(fd)
+	},
 	"mknod": func(args []string) error {
 		return unix.Mknod(args[0], unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3)))
 	},

@@ -20,6 +20,9 @@ type scene struct {
 	// secret is a file outside, home the server's own folder inside of another
 	// writable root.
 	secret, home string
+	// inner is a writable root inside of another one, linked one with a .git that
+	// is a link.
+	inner, linked string
 	// victim is a process of the same user, unconfined.
 	victim string
 	// terminal is somebody else's.
@@ -34,7 +37,13 @@ func newScene(t *testing.T) scene {
 	sc := scene{policy: p, ws: p.Cwd, outside: realTemp(t)}
 	sc.secret = put(t, filepath.Join(sc.outside, "secret"), "untouched")
 	other := realTemp(t)
-	sc.policy.WritableRoots = []string{other}
+	sc.inner, sc.linked = filepath.Join(sc.ws, "inner"), filepath.Join(sc.ws, "linked")
+	sc.policy.WritableRoots = []string{other, sc.inner, sc.linked}
+	put(t, filepath.Join(sc.inner, ".git", "config"), "untouched")
+	put(t, filepath.Join(sc.linked, "stored", "config"), "untouched")
+	if err := os.Symlink("stored", filepath.Join(sc.linked, ".git")); err != nil {
+		t.Fatal(err)
+	}
 	sc.home = filepath.Join(other, "deep", "home")
 	put(t, filepath.Join(sc.home, "auth.json"), "untouched")
 	put(t, filepath.Join(sc.ws, ".git", "config"), "untouched")
@@ -111,6 +120,9 @@ var escapes = []struct {
 	{name: "git hook", needs: "namespaces", args: func(s scene) []string { return []string{"write", s.ws + "/.git/hook"} }},
 	{name: "git aside", needs: "namespaces", args: func(s scene) []string { return []string{"swap", s.ws + "/.git", s.ws + "/.git/config"} }},
 	{name: "git hard link", needs: "namespaces", args: func(s scene) []string { return []string{"hardlink", s.ws + "/.git/config", s.ws + "/link"} }},
+	{name: "git with its root aside", needs: "namespaces", args: func(s scene) []string { return []string{"swap", s.inner, s.inner + "/.git/config"} }},
+	{name: "git through a link", needs: "namespaces", args: func(s scene) []string { return []string{"write", s.linked + "/.git/config"} }},
+	{name: "link to git aside", needs: "namespaces", args: func(s scene) []string { return []string{"swap", s.linked + "/.git", s.linked + "/.git/config"} }},
 	{name: "codex", needs: "namespaces", args: func(s scene) []string { return []string{"write", s.ws + "/.codex/config.toml"} }},
 	{name: "home", args: func(s scene) []string { return []string{"write", s.home + "/auth.json"} }},
 	{name: "home new", args: func(s scene) []string { return []string{"write", s.home + "/new"} }},
@@ -131,6 +143,7 @@ var escapes = []struct {
 	{name: "remount", rootOnly: true, args: func(s scene) []string { return []string{"remount"} }},
 	{name: "set-user-id", args: func(s scene) []string { return []string{"setuid", s.ws + "/own"} }},
 	{name: "set-user-id at creation", args: func(s scene) []string { return []string{"setuidcreate", s.ws + "/f"} }},
+	{name: "set-user-id without a name", args: func(s scene) []string { return []string{"setuidlink", s.ws} }},
 	{name: "device", rootOnly: true, args: func(s scene) []string { return []string{"mknod", s.ws + "/dev"} }},
 	{name: "io_uring", args: func(scene) []string { return []string{"iouring"} }},
 	{name: "keys", args: func(scene) []string { return []string{"keyctl"} }},

@@ -42,14 +42,14 @@ func (f Folders) layers() []layer {
 }
 
 // between lists the folders strictly between path and the innermost writable
-// folder that holds it, outer ones first. Whoever may write there could move
+// layer that holds it, outer ones first. Whoever may write there could move
 // them aside, and what is kept read-only with them, and put others in their
 // place.
 func (f Folders) between(path string) []string {
 	root := ""
-	for _, dir := range f.Writable {
-		if dir != path && under(path, dir) && len(dir) > len(root) {
-			root = dir
+	for _, l := range f.layers() {
+		if l.writable && l.path != path && under(path, l.path) {
+			root = l.path // they are sorted
 		}
 	}
 	if root == "" {

@@ -101,25 +101,33 @@ func arrangeMounts(f Folders) error {
 // it over themselves: a mount point cannot be renamed or removed.
 func keepReadOnly(f Folders, path string) error {
 	for _, dir := range f.between(path) {
-		tree, err := copyTree(dir)
-		if err != nil {
-			return err
-		}
-		if err := attach(tree, dir); err != nil {
+		if err := mountOver(dir, 0); err != nil {
 			return err
 		}
 	}
-	tree, err := copyTree(path)
+	return mountOver(path, unix.MOUNT_ATTR_RDONLY)
+}
+
+// mountOver mounts path over itself with more attributes. A link is mounted over
+// as such, since it could be replaced, too.
+func mountOver(path string, attrs uint64) error {
+	at, err := open(path, unix.O_NOFOLLOW)
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := setTree(tree, path, unix.MOUNT_ATTR_RDONLY); err != nil {
+	defer unix.Close(at)
+	tree, err := copyOpen(at, path)
+	if err != nil {
 		return err
 	}
-	return attach(tree, path)
+	defer unix.Close(tree)
+	if err := setTree(tree, path, attrs); err != nil {
+		return err
+	}
+	return attachOpen(tree, at, path)
 }
 
 // mountOwnDevices gives the command terminals and shared memory of its own. A
@@ -147,9 +155,13 @@ func mountOwnDevices(used []string) {
 }
 
 // openPath opens a path that holds no links, for reference only.
-func openPath(path string) (int, error) {
+func openPath(path string) (int, error) { return open(path, 0) }
+
+// open is openPath with further flags. With O_NOFOLLOW the path itself may be a
+// link, which is opened then.
+func open(path string, flags uint64) (int, error) {
 	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
-		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+		Flags: flags | unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 	})
 	if err != nil {
 		return -1, fmt.Errorf("open %s: %w", path, err)
@@ -164,7 +176,12 @@ func copyTree(path string) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(fd)
-	tree, err := unix.OpenTree(fd, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)
+	return copyOpen(fd, path)
+}
+
+// copyOpen is copyTree for a path that is open.
+func copyOpen(at int, path string) (int, error) {
+	tree, err := unix.OpenTree(at, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)
 	if err != nil {
 		return -1, fmt.Errorf("copy %s: %w", path, err)
 	}
@@ -190,6 +207,11 @@ func attach(tree int, path string) error {
 		return err
 	}
 	defer unix.Close(at)
+	return attachOpen(tree, at, path)
+}
+
+// attachOpen mounts a copied tree at a path that is open.
+func attachOpen(tree, at int, path string) error {
 	if err := unix.MoveMount(tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH); err != nil {
 		return fmt.Errorf("attach %s: %w", path, err)
 	}

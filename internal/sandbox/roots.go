@@ -213,6 +213,10 @@ func keptIn(root string) []string {
 	var out []string
 	for _, name := range keptNames {
 		path := filepath.Join(root, name)
+		if _, err := os.Lstat(path); err != nil {
+			continue
+		}
+		out = append(out, path)
 		real, err := filepath.EvalSymlinks(path)
 		if err != nil {
 			continue

@@ -79,7 +79,7 @@ func TestFolders(t *testing.T) {
 		{name: "worktree and its repository", policy: Policy{Cwd: in("w"), WritableRoots: []string{base}},
 			writable: []string{"", "w"}, kept: []string{"main/.git", "main/.git/worktrees/w", "w/.git"}},
 		{name: "broken worktree", policy: Policy{Cwd: in("broken")}, writable: []string{"broken"}, kept: []string{"broken/.git"}},
-		{name: "git as a link", policy: Policy{Cwd: in("linked")}, writable: []string{"linked"}, kept: []string{"linked/stored"}},
+		{name: "git as a link", policy: Policy{Cwd: in("linked")}, writable: []string{"linked"}, kept: []string{"linked/.git", "linked/stored"}},
 		{name: "inside of the home", policy: Policy{Cwd: in("home/work"), WritableRoots: []string{in("plain")}}, writable: []string{"plain"}},
 		{name: "read-only", policy: Policy{Mode: protocol.SandboxReadOnly, Cwd: in("repo"), WritableRoots: []string{in("plain")}}},
 	} {
@@ -162,7 +162,7 @@ func TestLayers(t *testing.T) {
 	if d := cmp.Diff(want, f.layers(), cmp.AllowUnexported(layer{})); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff([]string{"/a/b/x"}, f.between("/a/b/x/home")); d != "" {
+	if d := cmp.Diff([]string{"/a/b", "/a/b/x"}, f.between("/a/b/x/home")); d != "" {
 		t.Error(d)
 	}
 	if got := f.between("/elsewhere"); got != nil {
