@@ -117,15 +117,15 @@ func filter(words []string) bool {
 	case "wc", "tr", "cut", "column", "yes":
 		return true
 	case "sort":
-		return !anyArg(args, func(a string) bool { return strings.HasPrefix(a, "-o") || strings.HasPrefix(a, "--o") })
+		return !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "-o") || strings.HasPrefix(a, "--o") })
 	case "uniq":
 		return safeUniq(args) && len(operands(args, "-f", "-s", "-w")) == 0
 	case "nl", "head", "tail":
 		return len(operands(args, "-n", "-c", "-s", "-w", "-v", "-i", "-b")) == 0
 	case "awk":
-		return len(operands(args, "-F", "-v")) == 1 && !anyArg(args, func(a string) bool { return a == "-f" || awkActs(a) })
+		return len(operands(args, "-F", "-v")) == 1 && !slices.ContainsFunc(args, func(a string) bool { return a == "-f" || awkActs(a) })
 	case "sed":
-		return len(operands(args)) == 1 && !anyArg(args, func(a string) bool { return strings.HasPrefix(a, "-i") || strings.HasPrefix(a, "--in-place") })
+		return len(operands(args)) == 1 && !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "-i") || strings.HasPrefix(a, "--in-place") })
 	case "xargs":
 		return len(args) == 0 || !strings.HasPrefix(args[0], "-") && KnownSafe(args)
 	}

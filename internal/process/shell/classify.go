@@ -3,6 +3,7 @@ package shell
 import (
 	"cmp"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -42,11 +43,8 @@ func operands(args []string, valued ...string) []string {
 		case a == "--":
 			return append(out, args[i+1:]...)
 		case len(a) > 1 && a[0] == '-':
-			for _, v := range valued {
-				if a == v {
-					i++
-					break
-				}
+			if slices.Contains(valued, a) {
+				i++
 			}
 		default:
 			out = append(out, a)
@@ -108,7 +106,7 @@ func (a *Action) search(name string, args []string) {
 			rest = append(rest, args[i:]...)
 			i = len(args)
 		case name == "rg" && arg == "--files":
-			a.list(operands(without(args, arg), flags...))
+			a.list(operands(args, flags...))
 			return
 		case (arg == "-e" || arg == "--regexp") && i+1 < len(args):
 			i++
@@ -120,12 +118,9 @@ func (a *Action) search(name string, args []string) {
 			fromFile = true
 		default:
 			rest = append(rest, arg)
-			for _, f := range flags {
-				if arg == f && i+1 < len(args) {
-					i++
-					rest = append(rest, args[i])
-					break
-				}
+			if slices.Contains(flags, arg) && i+1 < len(args) {
+				i++
+				rest = append(rest, args[i])
 			}
 		}
 	}
@@ -137,16 +132,6 @@ func (a *Action) search(name string, args []string) {
 	if pattern == "" && fromFile {
 		a.Query = nil
 	}
-}
-
-func without(args []string, word string) []string {
-	var out []string
-	for _, a := range args {
-		if a != word {
-			out = append(out, a)
-		}
-	}
-	return out
 }
 
 func (a *Action) find(args []string) {
@@ -174,7 +159,7 @@ func (a *Action) find(args []string) {
 }
 
 func (a *Action) fd(args []string) {
-	if anyArg(args, func(s string) bool {
+	if slices.ContainsFunc(args, func(s string) bool {
 		return s == "-x" || s == "-X" || strings.HasPrefix(s, "--exec")
 	}) {
 		return
@@ -193,7 +178,7 @@ func (a *Action) git(args []string) {
 	}
 	switch args[0] {
 	case "grep":
-		if !anyArg(args, func(s string) bool { return strings.HasPrefix(s, "-O") || strings.HasPrefix(s, "--open") }) {
+		if !slices.ContainsFunc(args, func(s string) bool { return strings.HasPrefix(s, "-O") || strings.HasPrefix(s, "--open") }) {
 			a.search("git grep", args[1:])
 		}
 	case "ls-files":
@@ -211,7 +196,7 @@ func (a *Action) read(name string, args []string, place Place) {
 			return
 		}
 	case "less":
-		if anyArg(args, func(s string) bool { return strings.HasPrefix(s, "+") }) {
+		if slices.ContainsFunc(args, func(s string) bool { return strings.HasPrefix(s, "+") }) {
 			return // less +5 FILE, where +5 is a command
 		}
 		files = operands(args, "-p", "-x", "-y", "-z", "-j")
@@ -221,7 +206,7 @@ func (a *Action) read(name string, args []string, place Place) {
 			return // more +3 FILE
 		}
 	case "head", "tail":
-		if anyArg(args, func(s string) bool {
+		if slices.ContainsFunc(args, func(s string) bool {
 			return name == "tail" && (s == "-F" || s == "--retry" || strings.HasPrefix(s, "-f") || strings.HasPrefix(s, "--follow"))
 		}) {
 			return // it waits for more; that is no reading
@@ -232,11 +217,11 @@ func (a *Action) read(name string, args []string, place Place) {
 	case "sed":
 		files = sedFiles(args)
 	case "awk":
-		if anyArg(args, awkActs) {
+		if slices.ContainsFunc(args, awkActs) {
 			return
 		}
 		files = operands(args, "-F", "-v", "-f")
-		if len(files) > 0 && !anyArg(args, func(s string) bool { return s == "-f" }) {
+		if len(files) > 0 && !slices.ContainsFunc(args, func(s string) bool { return s == "-f" }) {
 			files = files[1:] // the program
 		}
 	}

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -76,15 +77,15 @@ func safeSimple(c simple) bool {
 	}
 	switch name {
 	case "base64":
-		return !anyArg(args, func(a string) bool {
-			return strings.HasPrefix(a, "--output") || strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && strings.Contains(a, "o")
+		return !slices.ContainsFunc(args, func(a string) bool {
+			return strings.HasPrefix(a, "--o") || strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && strings.Contains(a, "o")
 		})
 	case "find":
 		return !findActs(args)
 	case "git":
 		return safeGit(args)
 	case "rg":
-		return !anyArg(args, rgStarts)
+		return !slices.ContainsFunc(args, rgStarts)
 	case "sed":
 		return safeSed(args)
 	case "uniq":
@@ -93,18 +94,9 @@ func safeSimple(c simple) bool {
 	return false
 }
 
-func anyArg(args []string, is func(string) bool) bool {
-	for _, a := range args {
-		if is(a) {
-			return true
-		}
-	}
-	return false
-}
-
 // findActs tells whether find would do more than name what it found.
 func findActs(args []string) bool {
-	return anyArg(args, func(a string) bool {
+	return slices.ContainsFunc(args, func(a string) bool {
 		switch a {
 		case "-exec", "-execdir", "-ok", "-okdir", "-delete", "-fls", "-fprint", "-fprint0", "-fprintf":
 			return true
@@ -184,7 +176,7 @@ func safeGit(args []string) bool {
 	}
 	switch rest := args[1:]; args[0] {
 	case "status", "log", "diff", "show":
-		return !anyArg(rest, gitActs)
+		return !slices.ContainsFunc(rest, gitActs)
 	case "branch":
 		return safeBranch(rest)
 	}

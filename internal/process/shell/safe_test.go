@@ -14,7 +14,7 @@ func TestKnownSafe(t *testing.T) {
 	asks := []string{
 		"", "./ls", "/tmp/ls", "x/cat a", "~/bin/ls", "rm x", "find . -delete", "find . -exec ls {} +", "find . -ok ls", "find . -fprintf x y", "find . -{delete,x}",
 		"find *", "rg --pre x y", "rg --pre=x y", "rg -z x", "rg -nz x", "rg --search-zip x", "rg --hostname-bin=x y", "rg x *",
-		"sed -i s/a/b/ a", "sed -n '1,$p' a", "sed -n 1p a b", "sed -n 1p -i", "sed -n 1w", "uniq a b", "uniq -- a b", "uniq -- -a b", "uniq -c -- - -b", "base64 -o x a", "base64 --output=x a", "base64 -bo x",
+		"sed -i s/a/b/ a", "sed -n '1,$p' a", "sed -n 1p a b", "sed -n 1p -i", "sed -n 1w", "uniq a b", "uniq -- a b", "uniq -- -a b", "uniq -c -- - -b", "base64 -o x a", "base64 --output=x a", "base64 --outp=x a", "base64 -bo x",
 		"git -c a=b status", "git -p log", "git --git-dir=x log", "git --exec-path=x log", "git log --output=x", "git log --outp=x", "git diff --ext-diff", "git show --textconv",
 		"git diff --ext", "git branch x", "git branch -d x", "git branch --list -d x", "git branch -D x --list", "git commit", "git", "git grep -O x", "git -C",
 		"ls > x", "ls &", "A=b ls", "ls $x", "ls && rm x", "python -c x", "sudo ls", "env", "sort -o x y", "tee x", "bash -c 'rm x'", "/tmp/bash -c ls",
