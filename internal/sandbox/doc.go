@@ -39,7 +39,7 @@
 // # Files
 //
 // sandbox.go has the API, roots.go turns a policy into folders, hold.go makes what
-// is missing of those for a while, plan.go is what
+// is missing of those for a while, layers.go puts them in order, plan.go is what
 // the parent tells the child, launch_*.go the parent's half of each system,
 // run_*.go the child's half.
 package sandbox

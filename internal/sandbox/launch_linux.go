@@ -43,8 +43,9 @@ func (id identity) attributes(p plan) *syscall.SysProcAttr {
 	}
 }
 
-// outside names the namespaces that the child must have left.
-func outside(p plan) (map[string]string, error) {
+// namespaces names those of this process, by the kinds in which the child gets
+// one of its own.
+func namespaces(p plan) (map[string]string, error) {
 	kinds := []string{"user", "mnt", "ipc"}
 	if !p.Network {
 		kinds = append(kinds, "net")
@@ -53,7 +54,7 @@ func outside(p plan) (map[string]string, error) {
 	for _, kind := range kinds {
 		name, err := os.Readlink("/proc/self/ns/" + kind)
 		if err != nil {
-			return nil, fmt.Errorf("sandbox: namespaces: %w", err)
+			return nil, fmt.Errorf("namespaces: %w", err)
 		}
 		names[kind] = name
 	}
@@ -64,9 +65,9 @@ func outside(p plan) (map[string]string, error) {
 func launch(s Support, p plan, argv []string) (Command, error) {
 	attr := &syscall.SysProcAttr{}
 	if s.Namespaces {
-		names, err := outside(p)
+		names, err := namespaces(p)
 		if err != nil {
-			return Command{}, err
+			return Command{}, fmt.Errorf("sandbox: %w", err)
 		}
 		p.Outside = names
 		attr = s.identity.attributes(p)

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 )
@@ -52,7 +54,7 @@ func confine(p plan) (filter, error) {
 	mounted := len(p.Outside) > 0
 	if mounted {
 		if err := checkNamespaces(p); err != nil {
-			return f, fmt.Errorf("namespaces: %w", err)
+			return f, err
 		}
 		if err := arrangeMounts(p.Folders); err != nil {
 			return f, fmt.Errorf("mounts: %w", err)
@@ -96,17 +98,13 @@ func sealDescriptors() error {
 // checkNamespaces makes sure that the parent really started this process in
 // other namespaces. Without them root would change the mounts of the host.
 func checkNamespaces(p plan) error {
-	kinds := []string{"user", "mnt", "ipc"}
-	if !p.Network {
-		kinds = append(kinds, "net")
+	names, err := namespaces(p)
+	if err != nil {
+		return err
 	}
-	for _, kind := range kinds {
-		name, err := os.Readlink("/proc/self/ns/" + kind)
-		if err != nil {
-			return err
-		}
-		if before := p.Outside[kind]; before == "" || before == name {
-			return fmt.Errorf("not in a new %s namespace", kind)
+	for _, kind := range slices.Sorted(maps.Keys(names)) {
+		if before := p.Outside[kind]; before == "" || before == names[kind] {
+			return fmt.Errorf("namespaces: not in a new %s namespace", kind)
 		}
 	}
 	return nil

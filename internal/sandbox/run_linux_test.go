@@ -109,7 +109,7 @@ func TestSetupError(t *testing.T) {
 	c.Attr = nil
 	r := start(t, c, p.Cwd)
 	reason, failed := SetupError(r.code, r.errOut)
-	if !failed || reason != "namespaces: not in a new user namespace" {
+	if !failed || reason != "namespaces: not in a new ipc namespace" {
 		t.Errorf("got %+v, reason %q", r, reason)
 	}
 }

@@ -3,6 +3,8 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/net/bpf"
@@ -56,13 +58,7 @@ type filter struct {
 // policy is the filter but for what the library cannot say.
 func (f filter) policy(names map[string]int) seccomp.Policy {
 	known := func(list []string) []string {
-		var out []string
-		for _, name := range list {
-			if _, ok := names[name]; ok {
-				out = append(out, name)
-			}
-		}
-		return out
+		return slices.DeleteFunc(slices.Clone(list), func(name string) bool { _, ok := names[name]; return !ok })
 	}
 	denied := seccomp.SyscallGroup{Action: seccomp.ActionErrno, Names: known(deniedCalls)}
 	when := func(name string, conditions ...seccomp.Condition) {
@@ -77,7 +73,7 @@ func (f filter) policy(names map[string]int) seccomp.Policy {
 	when("unshare", bits(0, newNamespaces|newTime))
 	// A set-user-id file would outlast the sandbox and lend the user's power to
 	// others. Set-group-id is left, because folders inherit it.
-	for _, name := range []string{"chmod", "fchmod", "fchmodat", "fchmodat2", "mknod", "mknodat", "creat"} {
+	for _, name := range slices.Sorted(maps.Keys(modeArgs)) {
 		when(name, bits(modeArgs[name], unix.S_ISUID))
 	}
 	// A file without a name can be given one later.
