@@ -86,7 +86,7 @@ func (t *Turn) judge(c command) verdict {
 	case c.escalate && (!full || mode == protocol.ApprovalNever):
 		return t.wantsAnswer(t.mayAsk(), ask)
 	case mode == protocol.ApprovalUntrusted && unknown:
-		return t.wantsAnswer(true, ask)
+		return verdict{question: &ask}
 	case !full && t.th.r.o.Sandbox.Probe().Err != nil:
 		t.th.warnSandbox(t.Host)
 		if ask.reason == "" {
@@ -148,7 +148,7 @@ func removesByForce(words []string) bool {
 		return len(words) > 1 && removesByForce(words[1:])
 	case "rm":
 		return slices.ContainsFunc(words[1:], func(arg string) bool {
-			return arg == "--force" || len(arg) > 1 && arg[0] == '-' && arg[1] != '-' && strings.Contains(arg, "f")
+			return len(arg) > len("--") && strings.HasPrefix("--force", arg) || len(arg) > 1 && arg[0] == '-' && arg[1] != '-' && strings.Contains(arg, "f")
 		})
 	default:
 		text, ok := shell.Script(words)
@@ -163,7 +163,8 @@ func removesByForce(words []string) bool {
 // tooWide are programs that do whatever their further arguments say: a rule for
 // them alone, or with options only, would allow everything.
 var tooWide = []string{
-	"bash", "sh", "zsh", "dash", "fish", "env", "sudo", "xargs", "python", "python3", "node", "ruby", "perl", "php", "lua",
+	"bash", "sh", "zsh", "dash", "ksh", "ash", "fish", "busybox", "env", "sudo", "doas", "su", "xargs", "command", "eval", "exec",
+	"nohup", "nice", "time", "timeout", "setsid", "stdbuf", "python", "python3", "node", "ruby", "perl", "php", "lua",
 	"osascript", "pwsh", "powershell", "git", "npx", "uv", "go", "cargo", "make", "docker", "ssh", "find",
 }
 
@@ -194,7 +195,7 @@ func amendment(c command, parts, open [][]string) []string {
 // permit puts a question to the user. Where the answer is no, or there is none,
 // why tells the model.
 func (t *Turn) permit(ctx context.Context, x *execution, q question) (why string) {
-	if t.over(ctx) {
+	if ctx.Err() != nil {
 		return interrupted
 	}
 	if t.th.approved(x.c, q) {
@@ -247,16 +248,11 @@ func (t *Turn) decide(c command, q question, raw jsontext.Value) (why string) {
 		}
 		return declined
 	case protocol.DecisionCancel:
-		t.cancelled.Store(true)
 		t.Host.Interrupt()
 		return interrupted
 	}
 	return declined
 }
-
-// over reports whether the turn ends: nothing is asked and nothing begins then.
-// After a cancel that is so at once, before the interrupt has reached ctx.
-func (t *Turn) over(ctx context.Context) bool { return t.cancelled.Load() || ctx.Err() != nil }
 
 // approvalKey names a command whose approval holds for the session: the same
 // words in the same folder. A yes to a run in the sandbox is none to one outside.
@@ -303,8 +299,9 @@ var deniedWords = []string{
 	"name resolution", "name or service not known", "no such host", "address family not supported", "connection refused",
 }
 
-// deniedTail is how much of the end of an output is searched, in bytes.
-const deniedTail = 16 << 10
+// deniedEnds is how much of an output is searched, in bytes: half of it at each
+// end.
+const deniedEnds = 32 << 10
 
 // deniedBySandbox guesses whether a command failed because of the sandbox: there
 // is no other sign of it than what the command prints. A wrong yes costs the user
@@ -313,11 +310,11 @@ func deniedBySandbox(r process.Result) bool {
 	if r.ExitCode == 0 || r.Cause != process.Exited {
 		return false
 	}
-	if _, failed := sandbox.SetupError(r.ExitCode, r.Output.String()); failed {
+	if _, failed := sandbox.SetupError(r.ExitCode, r.Output.Head); failed {
 		return true
 	}
-	tail := strings.ToLower(r.Output.Shorten(2 * deniedTail).String())
-	return slices.ContainsFunc(deniedWords, func(w string) bool { return strings.Contains(tail, w) })
+	ends := strings.ToLower(r.Output.Shorten(deniedEnds).String())
+	return slices.ContainsFunc(deniedWords, func(w string) bool { return strings.Contains(ends, w) })
 }
 
 // setupRemark tells the model, and once the user, that a command never ran since
@@ -326,7 +323,7 @@ func (t *Turn) setupRemark(confined bool, r process.Result) string {
 	if !confined {
 		return ""
 	}
-	reason, failed := sandbox.SetupError(r.ExitCode, r.Output.String())
+	reason, failed := sandbox.SetupError(r.ExitCode, r.Output.Head)
 	if !failed {
 		return ""
 	}

@@ -119,6 +119,8 @@ prefix_rule(pattern=["make", ["a", "b"]], decision="forbidden")
 		{"on-request, an interpreter alone", plain(onRequest), readOnly, "python3", escalated, "asked "},
 		{"on-request, rm -rf", plain(onRequest), full, "echo a && rm -rf x", "", "asked rm -rf x"},
 		{"on-request, nested rm -fr", plain(onRequest), readOnly, "bash -c '/bin/rm -fr x'", "", "asked bash -c /bin/rm -fr x"},
+		{"on-request, rm --for", plain(onRequest), readOnly, "rm --for x", "", "asked rm --for x"},
+		{"on-request, prefix rule of what runs others", plain(onRequest), readOnly, "nohup touch x", escalated + `,"prefix_rule":["nohup"]`, "asked nohup touch x"},
 		{"on-request, rm", plain(onRequest), readOnly, "rm x", "", "run"},
 		{"never, escalated", plain(never), readOnly, "touch x", escalated, "refused"},
 		{"never, escalated, full access", plain(never), full, "touch x", escalated, "refused"},
@@ -246,14 +248,14 @@ func TestWeakSandbox(t *testing.T) {
 	}
 }
 
-// TestCancelEndsTheTurn: after a cancel nothing of the turn is asked or run, even
-// where the interrupt takes its time.
+// TestCancelEndsTheTurn: after a cancel nothing of the turn is asked or run.
 func TestCancelEndsTheTurn(t *testing.T) {
-	b, h := newBench(t), &fakeHost{answer: deciding(`"cancel"`)}
+	ctx, cancel := context.WithCancel(t.Context())
+	b, h := newBench(t), &fakeHost{answer: deciding(`"cancel"`), cancel: cancel}
 	turn := b.turn(h, onRequest, readOnly)
-	exec(turn, t.Context(), "touch made", escalated)
-	exec(turn, t.Context(), "touch made", escalated)
-	exec(turn, t.Context(), "true", "")
+	exec(turn, ctx, "touch made", escalated)
+	exec(turn, ctx, "touch made", escalated)
+	exec(turn, ctx, "true", "")
 	if len(h.approvals()) != 1 || h.interrupts() != 1 {
 		t.Errorf("asked %d times, interrupted %d times", len(h.approvals()), h.interrupts())
 	}

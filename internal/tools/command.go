@@ -95,7 +95,7 @@ func nullable(s *string) protocol.Optional[string] {
 // start runs a command once the rules and, where it is needed, the user allow
 // it. Where it does not run, the problem says why, and no item is left open.
 func (t *Turn) start(ctx context.Context, c command) (x *execution, problem string) {
-	if t.over(ctx) {
+	if ctx.Err() != nil {
 		return nil, interrupted
 	}
 	if strings.Contains(strings.Join(c.argv, ""), "\x00") {

@@ -210,7 +210,7 @@ func (x *execution) report(ctx context.Context, wall time.Duration, limit int, r
 // a command that it could not run is told in a remark instead.
 func (x *execution) shown(out process.Text, limit int, ended bool) string {
 	if ended && x.confined {
-		if _, failed := sandbox.SetupError(x.result().ExitCode, out.String()); failed {
+		if _, failed := sandbox.SetupError(x.result().ExitCode, out.Head); failed {
 			return ""
 		}
 	}

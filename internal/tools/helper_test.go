@@ -35,6 +35,8 @@ func TestMain(m *testing.M) {
 type fakeHost struct {
 	// answer gives the answer to a question; nil never answers.
 	answer func(method string, params any) (string, error)
+	// cancel ends the contexts of the turn; nil where no test interrupts it.
+	cancel context.CancelFunc
 
 	mu      sync.Mutex
 	events  []event
@@ -92,8 +94,14 @@ func (h *fakeHost) add(e event) {
 func (h *fakeHost) ItemStarted(i protocol.ThreadItem)   { h.add(event{told: begun, value: i}) }
 func (h *fakeHost) ItemCompleted(i protocol.ThreadItem) { h.add(event{told: ended, value: i}) }
 func (h *fakeHost) Notify(method string, params any)    { h.add(event{told: method, value: params}) }
-func (h *fakeHost) Interrupt()                          { h.add(event{told: interrupt}) }
 func (h *fakeHost) Warn(message string)                 { h.add(event{told: warn, value: message}) }
+
+func (h *fakeHost) Interrupt() {
+	h.add(event{told: interrupt})
+	if h.cancel != nil {
+		h.cancel()
+	}
+}
 
 func (h *fakeHost) Progress(_ context.Context, method string, params any) { h.Notify(method, params) }
 

@@ -25,7 +25,7 @@ type Host interface {
 	// parent answered with an error or cannot answer any more.
 	Ask(ctx context.Context, flag protocol.ThreadActiveFlag, method string, params any) (jsontext.Value, error)
 	// Interrupt ends the turn as interrupted, as turn/interrupt does: the user
-	// chose to cancel. It returns at once.
+	// chose to cancel. The contexts of the turn's calls are done when it returns.
 	Interrupt()
 	// Warn sends a warning about the thread.
 	Warn(message string)

@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -148,11 +147,10 @@ type Turn struct {
 	Env  Env
 	Host Host
 
-	items     *openItems  // which Host is
-	cancelled atomic.Bool // by the user's answer to a question
-	diff      turnDiff
-	grants    grants
-	specs     func() []jsontext.Value // made once: a turn may ask the model often
+	items  *openItems // which Host is
+	diff   turnDiff
+	grants grants
+	specs  func() []jsontext.Value // made once: a turn may ask the model often
 }
 
 // Begin makes the tools of a turn. Stop ends what an interrupted turn began.
