@@ -26,7 +26,7 @@ var arrows = map[string][]string{
 	"account":        {"internal/oauth", "internal/redact"},
 	"internal/oauth": {"internal/atomicfile", "internal/redact"},
 	"session":        {"internal/backend", "internal/config", "internal/excerpt", "internal/git", "internal/imagefile", "internal/process", "internal/prompt", "internal/rollout", "internal/skills", "internal/tools"},
-	"internal/tools": {"internal/imagefile", "internal/process", "internal/process/shell", "internal/sandbox", "internal/tools/patch", "internal/tools/rules"},
+	"internal/tools": {"internal/imagefile", "internal/process", "internal/process/shell", "internal/project", "internal/sandbox", "internal/tools/patch", "internal/tools/rules"},
 	"cmd/app-server": {"rpc", "account", "session", "internal/backend", "internal/config", "internal/process",
 		"internal/process/shell", "internal/git", "internal/oauth", "internal/rollout", "internal/sandbox", "internal/skills", "internal/tools"},
 	"examples/parent":  {"internal/fake"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"app-server/internal/project"
 	"app-server/internal/tools/patch"
 	"app-server/protocol"
 )
@@ -29,7 +30,7 @@ func (d *turnDiff) apply(ctx context.Context, cwd string, plan *patch.Plan) erro
 		return err
 	}
 	if d.tracker == nil {
-		d.tracker = patch.NewTracker(patch.OS(), patch.RepoRoot(patch.OS(), cwd))
+		d.tracker = patch.NewTracker(patch.OS(), project.Folders(cwd, project.GitMarkers())[0])
 	}
 	d.tracker.Record(plan)
 	return nil

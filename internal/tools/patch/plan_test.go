@@ -281,15 +281,6 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-func TestRepoRoot(t *testing.T) {
-	dir := tree(t, map[string]string{"r/.git/": "", "r/s/t/": "", "w/.git": "gitdir: x\n", "w/s/": ""})
-	for in, want := range map[string]string{"r/s/t": "r", "r": "r", "w/s": "w"} {
-		if got := relative(dir, RepoRoot(OS(), filepath.Join(dir, in))); got != want {
-			t.Errorf("%s: got %s, want %s", in, got, want)
-		}
-	}
-}
-
 // A plan reads through the View and not past it.
 func TestPlanOnAnyView(t *testing.T) {
 	dir := tree(t, map[string]string{"a": "1\n"})

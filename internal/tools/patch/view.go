@@ -130,16 +130,3 @@ func parts(p string) []string {
 	}
 	return out
 }
-
-// RepoRoot returns the nearest folder at or above dir that holds .git (a
-// folder, or the file of a worktree), or dir where there is none.
-func RepoRoot(v View, dir string) string {
-	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
-		if _, err := v.Lstat(filepath.Join(at, ".git")); err == nil {
-			return at
-		}
-		if at == filepath.Dir(at) {
-			return dir
-		}
-	}
-}
