@@ -2,9 +2,8 @@
 //
 // A Manager starts processes and outlives none of them: Close ends them all.
 // A command is an argv that is run as it is; which shell, which sandbox and
-// which permission stand before it is decided elsewhere. Run waits for the
-// end, Start and Poll let a command go on in the background and ask for its
-// new output now and then.
+// which permission stand before it is decided elsewhere. A command goes on by
+// itself; its output comes as it is written, or when it is asked for by Take.
 //
 // What belongs to a command dies with it. Each one leads a session and a
 // process group of its own. When it ends, whatever it left behind in its group

@@ -43,7 +43,5 @@ func openTerminal(Size) (master, tty *os.File, err error) {
 	return nil, nil, errors.ErrUnsupported
 }
 
-func resize(*os.File, Size) error { return errors.ErrUnsupported }
-
 // survive has nothing to take back: no child dies with us here.
 func survive(*syscall.SysProcAttr) {}

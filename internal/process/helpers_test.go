@@ -34,11 +34,9 @@ func sh(text string) Spec {
 
 func run(t *testing.T, m *Manager, s Spec) Result {
 	t.Helper()
-	r, err := m.Run(testContext(t), s)
-	if err != nil {
-		t.Fatalf("run %q: %v", s.Argv, err)
-	}
-	return r
+	p := start(t, m, s)
+	defer p.Release()
+	return wait(t, p)
 }
 
 func start(t *testing.T, m *Manager, s Spec) *Process {
@@ -52,11 +50,33 @@ func start(t *testing.T, m *Manager, s Spec) *Process {
 
 func wait(t *testing.T, p *Process) Result {
 	t.Helper()
-	r, err := p.Wait(testContext(t))
-	if err != nil {
-		t.Fatal(err)
+	select {
+	case <-p.Done():
+	case <-testContext(t).Done():
+		t.Fatal("it never ended")
 	}
-	return r
+	return p.Result()
+}
+
+// seen tells whether something stands in the output of a command.
+func seen(p *Process, want string) func() bool {
+	return func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return strings.Contains(p.kept.text().String(), want)
+	}
+}
+
+// known counts the processes of an owner that the manager knows.
+func known(m *Manager, owner string) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.procs {
+		if p.spec.Owner == owner {
+			n++
+		}
+	}
+	return n
 }
 
 // pidFile reads a number that a command writes into a file, once it is there.

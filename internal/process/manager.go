@@ -1,9 +1,7 @@
 package process
 
 import (
-	"context"
 	"crypto/rand"
-	"fmt"
 	"hash/fnv"
 	"runtime"
 	"slices"
@@ -16,8 +14,8 @@ const (
 	// MaxRunning is how many commands of one owner may run at once; the
 	// reference's number.
 	MaxRunning = 64
-	// maxEnded is how many ended commands of one owner wait to be polled a
-	// last time. The oldest go first.
+	// maxEnded is how many ended commands of one owner wait for their
+	// last Take. The oldest go first.
 	maxEnded = 16
 	// stopGrace is how long a command may take to end by itself when it is
 	// told to. An interrupt is waited for, so it is short.
@@ -61,32 +59,11 @@ func NewManager() *Manager {
 	}
 }
 
-// Run runs a command to its end. When ctx ends first the command is stopped,
-// and the result of what it did until then is returned with the cause of ctx.
-func (m *Manager) Run(ctx context.Context, s Spec) (Result, error) {
-	if err := context.Cause(ctx); err != nil {
-		return Result{}, fmt.Errorf("process: run: %w", err)
-	}
-	p, err := m.Start(s)
-	if err != nil {
-		return Result{}, err
-	}
-	defer p.Release()
-	select {
-	case <-p.Done():
-		return p.result, nil
-	case <-ctx.Done():
-		p.Stop()
-		<-p.Done()
-		return p.result, fmt.Errorf("process: run: %w", context.Cause(ctx))
-	}
-}
-
 // Start starts a command that goes on by itself. It fails with ErrFull when
 // the owner has MaxRunning commands already, ErrClosed, ErrDir, ErrNotFound, or
 // the system's error.
 //
-// The process stays known to Get until a Poll has told its end or until
+// The process stays known to Get until a Take has told its end or until
 // Release, but at most 16 ended ones of an owner stay.
 func (m *Manager) Start(s Spec) (*Process, error) {
 	id, err := m.reserve(s.Owner)
@@ -173,24 +150,6 @@ func (m *Manager) Get(owner string, id int) (*Process, bool) {
 	defer m.mu.Unlock()
 	p, ok := m.procs[id]
 	return p, ok && p.spec.Owner == owner
-}
-
-// List returns the owner's running processes, oldest first.
-func (m *Manager) List(owner string) []*Process {
-	return m.running(func(p *Process) bool { return p.spec.Owner == owner })
-}
-
-func (m *Manager) running(of func(*Process) bool) []*Process {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var list []*Process
-	for _, p := range m.procs {
-		if of(p) && !p.hasEnded() {
-			list = append(list, p)
-		}
-	}
-	slices.SortFunc(list, func(a, b *Process) int { return a.id - b.id })
-	return list
 }
 
 // CloseOwner ends all processes of an owner, services that left their command

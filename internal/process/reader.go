@@ -19,18 +19,17 @@ const (
 	drainBytes = 1 << 20
 )
 
-// reader copies one stream of a command until its end, or until shortly after
+// reader copies the output of a command until its end, or until shortly after
 // the command's end.
 type reader struct {
-	p      *Process
-	stream Stream
-	file   *os.File
-	ended  atomic.Bool   // the command has
-	done   chan struct{} // closed when nothing more comes
+	p     *Process
+	file  *os.File
+	ended atomic.Bool   // the command has
+	done  chan struct{} // closed when nothing more comes
 }
 
-func newReader(p *Process, s Stream, f *os.File) *reader {
-	return &reader{p: p, stream: s, file: f, done: make(chan struct{})}
+func newReader(p *Process, f *os.File) *reader {
+	return &reader{p: p, file: f, done: make(chan struct{})}
 }
 
 // end tells the reader that the command has ended, and wakes it.
@@ -59,32 +58,26 @@ func (r *reader) run() {
 			bytes -= n
 		}
 		if n > 0 {
-			r.hand(buf[:n], cut.write(buf[:n]))
+			r.hand(cut.write(buf[:n]))
 		}
 		if err != nil && (ended || !errors.Is(err, os.ErrDeadlineExceeded)) {
 			break // at the end; a terminal whose other side is closed says EIO
 		}
 	}
-	r.hand(nil, cut.flush())
+	r.hand(cut.flush())
 }
 
-// hand keeps a piece of text and gives it, or the raw bytes, to the callback.
-func (r *reader) hand(raw, text []byte) {
-	p := r.p
-	if len(text) > 0 {
-		p.mu.Lock()
-		p.kept[r.stream].write(text)
-		p.fresh.write(text)
-		p.mu.Unlock()
-	}
-	data := text
-	if p.spec.Form == Raw {
-		data = raw
-	}
-	if p.spec.Output == nil || len(data) == 0 {
+// hand keeps a piece and gives it to the callback.
+func (r *reader) hand(piece []byte) {
+	if len(piece) == 0 {
 		return
 	}
-	p.outMu.Lock()
-	defer p.outMu.Unlock()
-	p.spec.Output(p.outCtx, Chunk{Stream: r.stream, Data: data})
+	p := r.p
+	p.mu.Lock()
+	p.kept.write(piece)
+	p.fresh.write(piece)
+	p.mu.Unlock()
+	if p.spec.Output != nil {
+		p.spec.Output(p.outCtx, piece)
+	}
 }

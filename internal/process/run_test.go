@@ -26,8 +26,6 @@ func TestRun(t *testing.T) {
 	}{
 		{name: "plain", spec: sh("echo hi"), want: Result{Output: Text{Head: "hi\n"}}},
 		{name: "mixed in order", spec: sh("echo a; echo b >&2; echo c"), want: Result{Output: Text{Head: "a\nb\nc\n"}}},
-		{name: "apart", spec: sh("echo a; echo b >&2; echo c"), edit: func(s *Spec) { s.Streams = Apart },
-			want: Result{Output: Text{Head: "a\nc\n"}, Stderr: Text{Head: "b\n"}}},
 		{name: "exit code", spec: sh("exit 7"), want: Result{ExitCode: 7}},
 		{name: "signal", spec: sh("kill -9 $$"), want: Result{ExitCode: 137, Signal: 9}},
 		{name: "no input", spec: sh("cat; echo end"), want: Result{Output: Text{Head: "end\n"}}},
@@ -45,10 +43,6 @@ func TestRun(t *testing.T) {
 			want: Result{Output: Text{Head: "a\n"}, ExitCode: ExitTimeout, Signal: 15, Cause: TimedOut}},
 		{name: "timeout not obeyed", spec: sh("trap '' TERM; echo a; sleep 60; sleep 60"), edit: func(s *Spec) { s.Timeout = 50 * time.Millisecond },
 			want: Result{Output: Text{Head: "a\n"}, ExitCode: ExitTimeout, Signal: 9, Cause: TimedOut}},
-		{name: "limit", spec: sh("printf 0123456789"), edit: func(s *Spec) { s.Limit = 4 },
-			want: Result{Output: Text{Head: "01", Tail: "89", Omitted: 6}}},
-		{name: "limit of the head", spec: sh("printf 0123456789"), edit: func(s *Spec) { s.Limit, s.Keep = 4, KeepHead },
-			want: Result{Output: Text{Head: "0123", Omitted: 6}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -97,43 +91,32 @@ func TestStartErrors(t *testing.T) {
 	}
 }
 
-func TestRunCancelled(t *testing.T) {
+func TestStopped(t *testing.T) {
 	t.Parallel()
-	m := newManager(t)
-	ctx, cancel := context.WithCancelCause(testContext(t))
-	why := errors.New("interrupted")
-	s := sh("echo ready; sleep 60")
-	s.Output = func(context.Context, Chunk) { cancel(why) }
-	r, err := m.Run(ctx, s)
-	if !errors.Is(err, why) || r.Cause != Stopped || r.Output.String() != "ready\n" {
-		t.Errorf("got %+v, %v", r, err)
-	}
-	if _, err := m.Run(ctx, sh("true")); !errors.Is(err, why) {
-		t.Errorf("second run: %v", err)
+	p := start(t, newManager(t), sh("echo ready; sleep 60"))
+	eventually(t, "ready", seen(p, "ready\n"))
+	p.Stop()
+	if r := wait(t, p); r.Cause != Stopped || r.Output.String() != "ready\n" {
+		t.Errorf("got %+v", r)
 	}
 }
 
 func TestOutputInPieces(t *testing.T) {
 	t.Parallel()
-	m := newManager(t)
 	s := sh("head -c 3000000 /dev/zero | tr '\\0' x; printf '\\344'; sleep .05; printf '\\270\\226\\377'")
-	for _, form := range []Form{Cut, Raw} {
-		var got strings.Builder
-		s.Form = form
-		s.Output = func(_ context.Context, c Chunk) {
-			if len(c.Data) > pieceSize+8 {
-				t.Errorf("piece of %d bytes", len(c.Data))
-			}
-			got.Write(c.Data)
+	var got strings.Builder
+	s.Output = func(_ context.Context, piece []byte) {
+		if len(piece) > pieceSize+8 {
+			t.Errorf("piece of %d bytes", len(piece))
 		}
-		r := run(t, m, s)
-		want := strings.Repeat("x", 3000000) + "世" + map[Form]string{Cut: "\ufffd", Raw: "\xff"}[form]
-		if got.String() != want {
-			t.Errorf("form %d: %d bytes, want %d, end %q", form, got.Len(), len(want), got.String()[got.Len()-8:])
-		}
-		if r.Output.Bytes() != 3000006 || len(r.Output.Head)+len(r.Output.Tail) > DefaultLimit {
-			t.Errorf("kept %d of %d", len(r.Output.Head)+len(r.Output.Tail), r.Output.Bytes())
-		}
+		got.Write(piece)
+	}
+	r := run(t, newManager(t), s)
+	if got.String() != strings.Repeat("x", 3000000)+"世\ufffd" {
+		t.Errorf("%d bytes, end %q", got.Len(), got.String()[got.Len()-8:])
+	}
+	if r.Output.Bytes() != 3000006 || len(r.Output.Head)+len(r.Output.Tail) > outputLimit {
+		t.Errorf("kept %d of %d", len(r.Output.Head)+len(r.Output.Tail), r.Output.Bytes())
 	}
 }
 
@@ -144,16 +127,16 @@ func TestSlowCallback(t *testing.T) {
 	m := newManager(t)
 	s := sh("head -c 200000 /dev/zero")
 	n := 0
-	s.Output = func(_ context.Context, c Chunk) {
+	s.Output = func(_ context.Context, piece []byte) {
 		time.Sleep(drainWait / 2)
-		n += len(c.Data)
+		n += len(piece)
 	}
 	if run(t, m, s); n != 200000 {
 		t.Errorf("got %d bytes", n)
 	}
 	s = sh("echo; sleep 60")
 	blocked := make(chan struct{})
-	s.Output = func(ctx context.Context, _ Chunk) { close(blocked); <-ctx.Done() }
+	s.Output = func(ctx context.Context, _ []byte) { close(blocked); <-ctx.Done() }
 	p := start(t, m, s)
 	<-blocked
 	p.Stop()

@@ -21,22 +21,17 @@ type Spec struct {
 	// Owner names who the process belongs to, such as a thread; ids and the
 	// limit count for each owner.
 	Owner string
-	// Terminal is the size of the terminal to run on; nil means pipes.
+	// Terminal is the size of the terminal to run on; nil means a pipe,
+	// and an input that is at its end.
 	Terminal *Size
-	Input    Input
-	Streams  Streams
-	// Limit bounds what is kept of each stream, in bytes; 0 means
-	// DefaultLimit. What Output is given has no bound.
-	Limit int
-	Keep  Keep
 	// Timeout ends the command; 0 means never.
 	Timeout time.Duration
-	// Output is called with each piece of output, one call at a time, before
-	// Wait returns. While it runs the command may have to wait. It must return
-	// once its context is done, which is so soon after Stop or Close.
-	Output func(context.Context, Chunk)
-	// Form is the form of the pieces that Output is given.
-	Form Form
+	// Output, where not nil, is called with each piece of output, standard error
+	// included, one call at a time, before Done is closed. A piece is valid UTF-8
+	// with no rune split between two, and valid until the call returns. While it
+	// runs the command may have to wait. It must return once its context is done,
+	// which is so soon after Stop or Close.
+	Output func(context.Context, []byte)
 	// Ended, where not nil, is called when nothing of the command's group runs any
 	// more, before Done is closed; not where the start fails.
 	Ended func()
@@ -44,60 +39,6 @@ type Spec struct {
 
 // Size is a terminal's size in characters.
 type Size struct{ Rows, Cols uint16 }
-
-// Input is what a command reads. On a terminal input is always open.
-type Input int
-
-// NoInput is an input that is at its end. OpenInput takes Write until
-// CloseInput.
-const (
-	NoInput Input = iota
-	OpenInput
-)
-
-// Streams tells whether standard output and standard error are one.
-type Streams int
-
-// Mixed keeps both in the order written, in one text. Apart keeps two. A
-// terminal has only one stream.
-const (
-	Mixed Streams = iota
-	Apart
-)
-
-// Keep tells which part of too long an output is kept.
-type Keep int
-
-// KeepEnds drops the middle, KeepHead everything past the limit.
-const (
-	KeepEnds Keep = iota
-	KeepHead
-)
-
-// Form is the form of a Chunk's data.
-type Form int
-
-// Cut is valid UTF-8 with no rune split between two pieces. Raw is the bytes
-// as they came.
-const (
-	Cut Form = iota
-	Raw
-)
-
-// Stream names where a piece of output was written. Mixed output is Stdout.
-type Stream int
-
-// The streams.
-const (
-	Stdout Stream = iota
-	Stderr
-)
-
-// Chunk is a piece of output. Data is valid until the callback returns.
-type Chunk struct {
-	Stream Stream
-	Data   []byte
-}
 
 // Cause is why a command ended.
 type Cause int
@@ -115,8 +56,7 @@ const ExitTimeout = 124
 
 // Result is the outcome of a command.
 type Result struct {
-	Output Text // standard output, or all of it when mixed
-	Stderr Text // empty when mixed
+	Output Text // standard output and standard error in the order written
 	// ExitCode is the command's own, 128+n when signal n ended it, and
 	// ExitTimeout when it ran out of time.
 	ExitCode int
@@ -131,7 +71,6 @@ var (
 	ErrFull     = errors.New("process: too many commands are running")
 	ErrNoInput  = errors.New("process: input is not open")
 	ErrEnded    = errors.New("process: command has ended")
-	ErrTerminal = errors.New("process: command has no terminal")
 	ErrNotFound = errors.New("process: program not found")
 	ErrDir      = errors.New("process: working folder not usable")
 )

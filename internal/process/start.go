@@ -40,84 +40,41 @@ func (p *Process) start() error {
 		// Never nil, which would mean our own environment.
 		Env: append(append([]string{}, p.spec.Env...), p.m.markOf(p)),
 	}
-	ends, err := p.connect()
+	end, err := p.connect()
 	if err != nil {
 		return fmt.Errorf("process: start: %w", err)
 	}
 	err = p.m.onThread(p.cmd.Start)
-	for _, f := range ends { // the child has its own copies
-		f.Close()
-	}
+	end.Close() // the child has its own copies
 	if err != nil {
-		p.disconnect()
+		p.reader.file.Close()
 		if errors.Is(err, fs.ErrNotExist) { // such as a script without its interpreter
 			return fmt.Errorf("%w: %w", ErrNotFound, err)
 		}
 		return fmt.Errorf("process: start: %w", err)
 	}
 	p.born = time.Now()
-	for _, r := range p.readers {
-		go r.run()
-	}
+	go p.reader.run()
 	go p.supervise()
 	return nil
 }
 
-// connect makes the pipes or the terminal. It returns the child's ends, to be
-// closed after the start. On an error nothing is left open.
-func (p *Process) connect() (child []*os.File, err error) {
-	defer func() {
-		if err != nil {
-			for _, f := range child {
-				f.Close()
-			}
-			p.disconnect()
-		}
-	}()
+// connect makes the pipe or the terminal. It returns the child's end, to be
+// closed after the start.
+func (p *Process) connect() (child *os.File, err error) {
+	var ours *os.File
 	if p.spec.Terminal != nil {
-		master, tty, err := openTerminal(*p.spec.Terminal)
-		if err != nil {
-			return nil, err
-		}
-		p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = tty, tty, tty
-		p.input = master
-		p.readers = []*reader{newReader(p, Stdout, master)}
-		return []*os.File{tty}, nil
+		ours, child, err = openTerminal(*p.spec.Terminal)
+		p.cmd.Stdin, p.terminal = child, ours
+	} else { // os/exec gives the null device for input
+		ours, child, err = os.Pipe()
 	}
-	if p.spec.Input == OpenInput {
-		r, w, err := os.Pipe()
-		if err != nil {
-			return child, err
-		}
-		p.cmd.Stdin, p.input, child = r, w, append(child, r)
-	} // else os/exec gives the null device
-	streams := []Stream{Stdout}
-	if p.spec.Streams == Apart {
-		streams = append(streams, Stderr)
+	if err != nil {
+		return nil, err
 	}
-	for _, s := range streams {
-		r, w, err := os.Pipe()
-		if err != nil {
-			return child, err
-		}
-		child = append(child, w)
-		p.readers = append(p.readers, newReader(p, s, r))
-		if s == Stdout {
-			p.cmd.Stdout = w
-		}
-		p.cmd.Stderr = w
-	}
+	p.cmd.Stdout, p.cmd.Stderr = child, child
+	p.reader = newReader(p, ours)
 	return child, nil
-}
-
-// disconnect closes our ends.
-func (p *Process) disconnect() {
-	if p.input != nil {
-		p.input.Close() // closed before is fine
-	}
-	for _, r := range p.readers {
-		r.file.Close()
-	}
 }
 
 // lookup finds a program as the command's own shell would: in the PATH of the

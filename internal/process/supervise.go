@@ -79,13 +79,9 @@ func (p *Process) supervise() {
 		p.m.guard.remove(pid)
 	}
 	reap(p.cmd) // from here on the number may be another's
-	for _, r := range p.readers {
-		r.end()
-	}
-	for _, r := range p.readers {
-		<-r.done
-	}
-	p.disconnect()
+	p.reader.end()
+	<-p.reader.done
+	p.reader.file.Close()
 	p.finish(cause, duration)
 }
 
@@ -111,8 +107,7 @@ func (p *Process) finish(cause Cause, duration time.Duration) {
 	}
 	p.mu.Lock()
 	p.result = Result{
-		Output: p.kept[Stdout].text(), Stderr: p.kept[Stderr].text(),
-		ExitCode: code, Signal: signal, Duration: duration, Cause: cause,
+		Output: p.kept.text(), ExitCode: code, Signal: signal, Duration: duration, Cause: cause,
 	}
 	p.mu.Unlock()
 	p.outCancel()

@@ -7,9 +7,8 @@ import (
 	"app-server/internal/excerpt"
 )
 
-// DefaultLimit is how many bytes of a stream are kept for a parent when a
-// Spec does not say: 1 MiB.
-const DefaultLimit = 1 << 20
+// outputLimit is how many bytes of an output are kept for a parent: 1 MiB.
+const outputLimit = 1 << 20
 
 // Text is output of which the middle may be missing. Head and Tail are valid
 // UTF-8.
@@ -54,10 +53,7 @@ type ends struct {
 	total            int64
 }
 
-func newEnds(limit int, keep Keep) *ends {
-	if keep == KeepHead {
-		return &ends{headMax: limit}
-	}
+func newEnds(limit int) *ends {
 	return &ends{headMax: limit / 2, tailMax: limit - limit/2}
 }
 

@@ -42,7 +42,7 @@ var terminalSize = process.Size{Rows: 24, Cols: 80}
 
 // execution is a command from the start of its item to the end of it. Its
 // methods but watch belong to one goroutine: that of the call until the call
-// leaves it behind, then that of watch. Calls of write_stdin use write and poll.
+// leaves it behind, then that of watch. Calls of write_stdin use write and take.
 type execution struct {
 	t *Turn
 	c command
@@ -182,14 +182,14 @@ func (x *execution) launch(outside bool) error {
 
 // output tells a piece of output. It comes after the item's start, whatever the
 // command prints in its first moment.
-func (x *execution) output(ctx context.Context, c process.Chunk) {
+func (x *execution) output(ctx context.Context, piece []byte) {
 	select {
 	case <-x.announced:
 	case <-ctx.Done():
 		return
 	}
 	x.t.Host.Progress(ctx, protocol.MethodItemCommandExecutionOutputDelta, &protocol.CommandExecutionOutputDeltaNotification{
-		ThreadID: x.t.th.o.ID, TurnID: x.t.ID, ItemID: x.c.item, Delta: string(c.Data),
+		ThreadID: x.t.th.o.ID, TurnID: x.t.ID, ItemID: x.c.item, Delta: string(piece),
 	})
 }
 
@@ -211,7 +211,7 @@ func (x *execution) attend(ctx context.Context, patience time.Duration) (ended b
 		x.proc.Stop()
 		<-x.proc.Done()
 	}
-	r := x.result()
+	r := x.proc.Result()
 	if ctx.Err() != nil || !x.confined || !deniedBySandbox(r) || !x.t.retriesOutside() {
 		x.conclude()
 		return true, x.t.setupRemark(x.confined, r)
@@ -229,15 +229,9 @@ func (x *execution) attend(ctx context.Context, patience time.Duration) (ended b
 	return x.attend(ctx, patience)
 }
 
-// result is the outcome of a command that has ended.
-func (x *execution) result() process.Result {
-	r, _ := x.proc.Wait(context.Background()) // it has ended, so nothing is waited for
-	return r
-}
-
 // conclude tells the end of a command that has run.
 func (x *execution) conclude() {
-	if r := x.result(); r.ExitCode == 0 && r.Cause == process.Exited {
+	if r := x.proc.Result(); r.ExitCode == 0 && r.Cause == process.Exited {
 		x.complete(protocol.ItemDone)
 	} else {
 		x.complete(protocol.ItemFailed)
@@ -249,7 +243,7 @@ func (x *execution) complete(status protocol.ItemStatus) {
 	item := x.item
 	item.Status = status
 	if x.proc != nil {
-		r := x.result()
+		r := x.proc.Result()
 		ms := r.Duration.Milliseconds()
 		item.ExitCode, item.DurationMS = &r.ExitCode, &ms
 		if text := r.Output.String(); text != "" {

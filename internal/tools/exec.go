@@ -180,21 +180,18 @@ func runExec(ctx context.Context, t *Turn, c Call) Output {
 	if !ended {
 		x.leave(ctx)
 	}
-	return x.report(ctx, time.Since(begin), t.outputLimit(in.MaxTokens), remark)
+	return x.report(time.Since(begin), t.outputLimit(in.MaxTokens), remark)
 }
 
 // report tells the model of the output since the last report, and of the end.
-func (x *execution) report(ctx context.Context, wall time.Duration, limit int, remark string) Output {
-	fresh, ended, err := x.poll(context.WithoutCancel(ctx))
-	if err != nil {
-		return say(interrupted)
-	}
+func (x *execution) report(wall time.Duration, limit int, remark string) Output {
+	fresh, ended := x.take()
 	var b strings.Builder
 	var id [3]byte
 	rand.Read(id[:])
 	fmt.Fprintf(&b, "Chunk ID: %s\nWall time: %.4f seconds\n", hex.EncodeToString(id[:]), wall.Seconds())
 	if ended {
-		fmt.Fprintf(&b, "Process exited with code %d\n", x.result().ExitCode)
+		fmt.Fprintf(&b, "Process exited with code %d\n", x.proc.Result().ExitCode)
 	} else {
 		fmt.Fprintf(&b, "Process running with session ID %d\n", x.proc.ID())
 	}
@@ -210,7 +207,7 @@ func (x *execution) report(ctx context.Context, wall time.Duration, limit int, r
 // a command that it could not run is told in a remark instead.
 func (x *execution) shown(out process.Text, limit int, ended bool) string {
 	if ended && x.confined {
-		if _, failed := sandbox.SetupError(x.result().ExitCode, out.Head); failed {
+		if _, failed := sandbox.SetupError(x.proc.Result().ExitCode, out.Head); failed {
 			return ""
 		}
 	}
@@ -274,7 +271,7 @@ func runWrite(ctx context.Context, t *Turn, c Call) Output {
 	case <-ctx.Done():
 		return say(interrupted)
 	}
-	return x.report(ctx, time.Since(begin), t.outputLimit(in.MaxTokens), remark)
+	return x.report(time.Since(begin), t.outputLimit(in.MaxTokens), remark)
 }
 
 // write gives a command input, and waits no longer than that for it to be read.

@@ -164,7 +164,7 @@ func (t *Turn) runToEnd(ctx context.Context, cmd command) (r process.Result, tex
 	}
 	_, remark := x.attend(ctx, forever)
 	x.proc.Release()
-	r = x.result()
+	r = x.proc.Result()
 	text = x.shown(r.Output, t.outputBytes(), true)
 	if r.Cause == process.TimedOut {
 		text = fmt.Sprintf("[The command was ended after %v ms, its time limit.]\n%s", cmd.timeout.Milliseconds(), text)

@@ -185,7 +185,7 @@ func TestBrokenSandbox(t *testing.T) {
 		}
 		x.confined = true
 		_, remark := x.attend(t.Context(), forever)
-		out := x.report(t.Context(), 0, 1000, remark).Text
+		out := x.report(0, 1000, remark).Text
 		if !strings.Contains(out, "could not be set up: no room. The command was not run.") || strings.Contains(out, "app-server:") {
 			t.Errorf("the model got %q", out)
 		}

@@ -134,15 +134,15 @@ func (x *execution) ended() bool {
 	}
 }
 
-// poll takes the output since the last look. Where the command has ended, its
+// take takes the output since the last look. Where the command has ended, its
 // item is completed, and the thread forgets it.
-func (x *execution) poll(ctx context.Context) (fresh process.Text, ended bool, err error) {
-	fresh, ended, err = x.proc.Poll(ctx, 0)
-	if err == nil && ended {
+func (x *execution) take() (fresh process.Text, ended bool) {
+	fresh, ended = x.proc.Take()
+	if ended {
 		<-x.done
 		x.t.th.terminals.forget(x.proc.ID())
 	}
-	return fresh, ended, err
+	return fresh, ended
 }
 
 // CleanTerminals ends the commands that have outlived their call, and returns

@@ -19,7 +19,7 @@ func (t *Turn) UserCommand(ctx context.Context, itemID, text string) string {
 	}
 	x.attend(ctx, forever)
 	x.proc.Release()
-	r := x.result()
+	r := x.proc.Result()
 	return userText(text, fmt.Sprintf("Exit code: %d\nDuration: %.4f seconds\nOutput:\n%s", r.ExitCode, r.Duration.Seconds(), r.Output.Shorten(t.outputBytes())))
 }
 
