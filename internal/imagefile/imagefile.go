@@ -22,17 +22,17 @@ import (
 	"syscall"
 )
 
-// MaxBytes is the largest image that is sent, in bytes. The backend takes no
+// maxBytes is the largest image that is sent, in bytes. The backend takes no
 // larger ones, and each request of a thread sends them all again.
-const MaxBytes = 20 << 20
+const maxBytes = 20 << 20
 
 var (
-	errTooLarge = fmt.Errorf("it is larger than %d MiB", MaxBytes>>20)
+	errTooLarge = fmt.Errorf("it is larger than %d MiB", maxBytes>>20)
 	errNoImage  = errors.New("it is not an image in PNG, JPEG, GIF or WebP form")
 	errNoURL    = errors.New("it is neither a data URL of an image nor an http URL")
 )
 
-// DataURL reads an image file, at most [MaxBytes] of it, into a data URL. What
+// DataURL reads an image file, at most maxBytes of it, into a data URL. What
 // the file holds counts, not its name. The error says in a few words why
 // it cannot be sent; those of the file system are *fs.PathError.
 func DataURL(path string) (string, error) {
@@ -49,10 +49,10 @@ func DataURL(path string) (string, error) {
 	if !info.Mode().IsRegular() {
 		return "", errors.New("it is not a regular file")
 	}
-	if info.Size() > MaxBytes {
+	if info.Size() > maxBytes {
 		return "", errTooLarge
 	}
-	data, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
+	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	if err != nil {
 		return "", err
 	}
@@ -77,7 +77,7 @@ func Check(url string) error {
 	if !ok || !strings.HasPrefix(form, "image/") || !strings.HasSuffix(form, ";base64") {
 		return errNoURL
 	}
-	if base64.StdEncoding.DecodedLen(len(body)) > MaxBytes+2 {
+	if base64.StdEncoding.DecodedLen(len(body)) > maxBytes+2 {
 		return errTooLarge
 	}
 	data, err := base64.StdEncoding.DecodeString(body)
@@ -91,7 +91,7 @@ func Check(url string) error {
 // kindOf is the media type of an image that the backend takes. Where the
 // standard library can read its head, it must be readable.
 func kindOf(data []byte) (string, error) {
-	if len(data) > MaxBytes {
+	if len(data) > maxBytes {
 		return "", errTooLarge
 	}
 	var head func(io.Reader) (image.Config, error)

@@ -74,13 +74,13 @@ func TestDataURL(t *testing.T) {
 		t.Error("a folder was read")
 	}
 	big := filepath.Join(dir, "a.png")
-	if err := os.Truncate(big, MaxBytes+1); err != nil {
+	if err := os.Truncate(big, maxBytes+1); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := DataURL(big); !errors.Is(err, errTooLarge) {
 		t.Errorf("too large: %v", err)
 	}
-	if err := os.Truncate(big, MaxBytes); err != nil {
+	if err := os.Truncate(big, maxBytes); err != nil {
 		t.Fatal(err)
 	}
 	if url, err := DataURL(big); err != nil || Check(url) != nil {

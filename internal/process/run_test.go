@@ -40,9 +40,9 @@ func TestRun(t *testing.T) {
 		},
 			want: Result{Output: Text{Head: "0\n"}, ExitCode: 1}},
 		{name: "timeout", spec: sh("echo a; exec sleep 60"), edit: func(s *Spec) { s.Timeout = 50 * time.Millisecond },
-			want: Result{Output: Text{Head: "a\n"}, ExitCode: ExitTimeout, Signal: 15, Cause: TimedOut}},
+			want: Result{Output: Text{Head: "a\n"}, ExitCode: exitTimeout, Signal: 15, Cause: TimedOut}},
 		{name: "timeout not obeyed", spec: sh("trap '' TERM; echo a; sleep 60; sleep 60"), edit: func(s *Spec) { s.Timeout = 50 * time.Millisecond },
-			want: Result{Output: Text{Head: "a\n"}, ExitCode: ExitTimeout, Signal: 9, Cause: TimedOut}},
+			want: Result{Output: Text{Head: "a\n"}, ExitCode: exitTimeout, Signal: 9, Cause: TimedOut}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -51,14 +51,14 @@ const (
 	Stopped
 )
 
-// ExitTimeout is the exit code of a command that ran out of time.
-const ExitTimeout = 124
+// exitTimeout is the exit code of a command that ran out of time.
+const exitTimeout = 124
 
 // Result is the outcome of a command.
 type Result struct {
 	Output Text // standard output and standard error in the order written
 	// ExitCode is the command's own, 128+n when signal n ended it, and
-	// ExitTimeout when it ran out of time.
+	// exitTimeout when it ran out of time.
 	ExitCode int
 	Signal   int // the signal that ended it, else 0
 	Duration time.Duration

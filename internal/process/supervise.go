@@ -103,7 +103,7 @@ func awaitGroup(pgid int, kill <-chan time.Time) {
 func (p *Process) finish(cause Cause, duration time.Duration) {
 	code, signal := exitStatus(p.cmd.ProcessState)
 	if cause == TimedOut {
-		code = ExitTimeout
+		code = exitTimeout
 	}
 	p.mu.Lock()
 	p.result = Result{

@@ -135,7 +135,7 @@ func notRun(name string, err error) int {
 // exitCode is what a shell answers for such an error.
 func exitCode(err error) int {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		return ExitNotFound
+		return exitNotFound
 	}
-	return ExitNotExecutable
+	return exitNotExecutable
 }

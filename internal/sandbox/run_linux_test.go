@@ -79,9 +79,9 @@ func TestExitCodes(t *testing.T) {
 		code int
 		text string
 	}{
-		{[]string{"no-such-program-here"}, ExitNotFound, "no-such-program-here: executable file not found in $PATH"},
-		{[]string{"./missing"}, ExitNotFound, "./missing: no such file"},
-		{[]string{"./plain"}, ExitNotExecutable, "./plain: permission denied"},
+		{[]string{"no-such-program-here"}, exitNotFound, "no-such-program-here: executable file not found in $PATH"},
+		{[]string{"./missing"}, exitNotFound, "./missing: no such file"},
+		{[]string{"./plain"}, exitNotExecutable, "./plain: permission denied"},
 		{[]string{"sh", "-c", "exit 3"}, 3, ""},
 	} {
 		r := run(t, s, p, tc.argv...)

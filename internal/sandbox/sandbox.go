@@ -153,9 +153,9 @@ func (s *Sandbox) Command(p Policy, argv []string) (Command, error) {
 // Exit codes of the child when the command itself never ran. The first two are
 // those of a shell.
 const (
-	ExitNotFound      = 127
-	ExitNotExecutable = 126
-	ExitSetup         = 125
+	exitNotFound      = 127
+	exitNotExecutable = 126
+	exitSetup         = 125
 )
 
 // The one line that the child writes to stderr then: failurePrefix begins it where
@@ -170,7 +170,7 @@ const (
 // answer is good for an explanation and not for a decision to run without.
 func SetupError(exitCode int, output string) (reason string, failed bool) {
 	rest, ok := strings.CutPrefix(output, failurePrefix)
-	if exitCode != ExitSetup || !ok {
+	if exitCode != exitSetup || !ok {
 		return "", false
 	}
 	line, _, _ := strings.Cut(rest, "\n")
@@ -180,5 +180,5 @@ func SetupError(exitCode int, output string) (reason string, failed bool) {
 // fail reports why the command could not be confined, and is the exit code.
 func fail(err error) int {
 	fmt.Fprintf(os.Stderr, "%s%v\n", failurePrefix, err)
-	return ExitSetup
+	return exitSetup
 }

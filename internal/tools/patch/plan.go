@@ -27,14 +27,12 @@ type Plan struct {
 
 // Change is the effect on one file. Paths are absolute and clean; MovePath is
 // set where an update also moves the file. Old is what was at Path, New what
-// will be at MovePath or Path; Overwrites says that the target of an add or of
-// a move was there and is lost.
+// will be at MovePath or Path.
 type Change struct {
-	Path       string
-	MovePath   string
-	Kind       Kind
-	Old, New   string
-	Overwrites bool
+	Path     string
+	MovePath string
+	Kind     Kind
+	Old, New string
 
 	opaque int64 // size of the old content where it is no text that can be shown, or -1
 }
@@ -395,11 +393,10 @@ func (w *planner) changes() []Change {
 		case f.isMove():
 			c.Kind, c.Path, c.MovePath = Update, f.from.path, f.path
 			c.Old, c.opaque = f.from.before.data, f.from.before.opaque()
-			c.Overwrites = f.before.exists
 		case moved[f]:
 			continue
 		case f.after.exists && (f.added || !f.before.exists):
-			c.Kind, c.Overwrites = Add, f.before.exists
+			c.Kind = Add
 		case f.after.exists:
 			c.Kind = Update
 		case f.before.exists:
