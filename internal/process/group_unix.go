@@ -30,14 +30,15 @@ func reap(cmd *exec.Cmd) {
 	cmd.Wait() // an exit code other than 0 comes as an error; the state tells it as well
 }
 
-func exitStatus(s *os.ProcessState) (code, signal int) {
+// exitCode tells of a signal as a shell does.
+func exitCode(s *os.ProcessState) int {
 	if s == nil {
-		return -1, 0
+		return -1
 	}
 	if w, ok := s.Sys().(syscall.WaitStatus); ok && w.Signaled() {
-		return 128 + int(w.Signal()), int(w.Signal())
+		return 128 + int(w.Signal())
 	}
-	return s.ExitCode(), 0
+	return s.ExitCode()
 }
 
 // openTerminal returns a terminal's two sides. The pty package leaves the

@@ -32,12 +32,8 @@ func awaitExit(cmd *exec.Cmd) { cmd.Wait() }
 
 func reap(*exec.Cmd) {}
 
-func exitStatus(s *os.ProcessState) (code, signal int) {
-	if s == nil {
-		return -1, 0
-	}
-	return s.ExitCode(), 0
-}
+// exitCode is -1 where there is no state.
+func exitCode(s *os.ProcessState) int { return s.ExitCode() }
 
 func openTerminal(Size) (master, tty *os.File, err error) {
 	return nil, nil, errors.ErrUnsupported

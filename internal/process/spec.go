@@ -58,9 +58,8 @@ const exitTimeout = 124
 type Result struct {
 	Output Text // standard output and standard error in the order written
 	// ExitCode is the command's own, 128+n when signal n ended it, and
-	// exitTimeout when it ran out of time.
+	// 124 when it ran out of time.
 	ExitCode int
-	Signal   int // the signal that ended it, else 0
 	Duration time.Duration
 	Cause    Cause
 }
@@ -69,7 +68,7 @@ type Result struct {
 var (
 	ErrClosed   = errors.New("process: manager is closed")
 	ErrFull     = errors.New("process: too many commands are running")
-	ErrNoInput  = errors.New("process: input is not open")
+	ErrNoInput  = errors.New("process: command has no terminal")
 	ErrEnded    = errors.New("process: command has ended")
 	ErrNotFound = errors.New("process: program not found")
 	ErrDir      = errors.New("process: working folder not usable")

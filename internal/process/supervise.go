@@ -101,13 +101,13 @@ func awaitGroup(pgid int, kill <-chan time.Time) {
 }
 
 func (p *Process) finish(cause Cause, duration time.Duration) {
-	code, signal := exitStatus(p.cmd.ProcessState)
+	code := exitCode(p.cmd.ProcessState)
 	if cause == TimedOut {
 		code = exitTimeout
 	}
 	p.mu.Lock()
 	p.result = Result{
-		Output: p.kept.text(), ExitCode: code, Signal: signal, Duration: duration, Cause: cause,
+		Output: p.kept.text(), ExitCode: code, Duration: duration, Cause: cause,
 	}
 	p.mu.Unlock()
 	p.outCancel()
