@@ -132,6 +132,7 @@ prefix_rule(pattern=["make", ["a", "b"]], decision="forbidden")
 		{"granular without rules", granular(protocol.GranularApproval{SandboxApproval: true}), readOnly, "git pull", "", "refused"},
 		{"granular with rules", granular(protocol.GranularApproval{Rules: true}), readOnly, "git pull", "", "asked "},
 		{"rule allows", plain(untrusted), readOnly, "mkdir x", "", "run"},
+		{"rule allows what a line seems to go on with", plain(untrusted), readOnly, "mkdir x \\\r\ntouch y", "", "asked /bin/sh -c mkdir x \\\r\ntouch y"},
 		{"rule allows a part", plain(untrusted), readOnly, "mkdir x && touch y", "", "asked touch y"},
 		{"rule asks", plain(onRequest), full, "git pull origin", "", "asked "},
 		{"rule asks, never", plain(never), full, "git pull", "", "refused"},

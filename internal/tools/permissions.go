@@ -115,10 +115,7 @@ func (t *Turn) resolve(s *permissionSet) error {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(t.Env.Cwd, path)
 		}
-		if to, err := filepath.EvalSymlinks(path); err == nil {
-			return to
-		}
-		return filepath.Clean(path)
+		return followed(path)
 	}
 	for i, path := range s.FileSystem.Read {
 		s.FileSystem.Read[i] = real(path)
@@ -162,7 +159,7 @@ func (s permissionSet) wire() protocol.PermissionGrant {
 }
 
 // within is what of a grant was asked for: the same folders or some inside of
-// them. More than that is never taken.
+// them, wherever links lead. More than that is never taken.
 func (s permissionSet) within(g protocol.PermissionGrant) permissionSet {
 	var out permissionSet
 	if s.wantsNetwork() && g.Network != nil && g.Network.Enabled != nil && *g.Network.Enabled {
@@ -173,7 +170,7 @@ func (s permissionSet) within(g protocol.PermissionGrant) permissionSet {
 	}
 	pick := func(asked []string, access string, list protocol.Optional[[]string]) (both []string) {
 		for _, path := range givenPaths(g.FileSystem, access, list) {
-			path = filepath.Clean(path)
+			path = followed(path)
 			if !slices.Contains(both, path) && slices.ContainsFunc(asked, func(dir string) bool { return inside(path, dir) }) {
 				both = append(both, path)
 			}
@@ -188,6 +185,14 @@ func (s permissionSet) within(g protocol.PermissionGrant) permissionSet {
 		out.FileSystem = &f
 	}
 	return out
+}
+
+// followed is an absolute path with its links followed, where it exists.
+func followed(path string) string {
+	if to, err := filepath.EvalSymlinks(path); err == nil {
+		return to
+	}
+	return filepath.Clean(path)
 }
 
 // The words of the entries of a grant.

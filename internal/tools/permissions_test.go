@@ -23,6 +23,7 @@ func TestRequestPermissions(t *testing.T) {
 		}
 	}
 	link(t, extra, p.cwd+"/link")
+	link(t, p.cwd, extra+"/out")
 	ask := `{"permissions":{"file_system":{"write":["` + extra + `"]}},"reason":"why"}`
 	grant := func(dirs, more string) string {
 		return `{"permissions":{"fileSystem":{"read":null,"write":[` + dirs + `]},"network":null}` + more + `}`
@@ -45,6 +46,8 @@ func TestRequestPermissions(t *testing.T) {
 		{"through a link", `{"permissions":{"file_system":{"write":["link"]}}}`, grant(quoted, ""), nil, protocol.ApprovalOnRequest, nil, wanted, granted(extra, "turn")},
 		{"less", ask, grant(`"`+extra+`/sub"`, ""), nil, protocol.ApprovalOnRequest, nil, wanted, granted(extra+"/sub", "turn")},
 		{"more", ask, grant(quoted+`,"/etc","`+extra+`/../home"`, ""), nil, protocol.ApprovalOnRequest, nil, wanted, granted(extra, "turn")},
+		{"more, through a link", ask, grant(`"`+extra+`/out"`, ""), nil, protocol.ApprovalOnRequest, nil, wanted, "granted nothing"},
+		{"as it was named", `{"permissions":{"file_system":{"write":["link"]}}}`, grant(`"`+p.cwd+`/link"`, ""), nil, protocol.ApprovalOnRequest, nil, wanted, granted(extra, "turn")},
 		{"as entries", ask, `{"permissions":{"fileSystem":{"entries":[{"path":{"type":"special","value":{"kind":"root"}},"access":"write"},{"path":{"type":"path","path":` + quoted + `},"access":"write"}]}}}`, nil, protocol.ApprovalOnRequest, nil, wanted, granted(extra, "turn")},
 		{"network", `{"permissions":{"network":{"enabled":true}}}`, `{"permissions":{"network":{"enabled":true}}}`, nil, protocol.ApprovalOnFailure, nil, `{"network":{"enabled":true},"fileSystem":null}`, `{"permissions":{"network":{"enabled":true},"file_system":null},"scope":"turn"}`},
 		{"network not asked for", ask, `{"permissions":{"network":{"enabled":true}}}`, nil, protocol.ApprovalOnRequest, nil, wanted, "granted nothing"},
