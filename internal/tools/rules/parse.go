@@ -276,10 +276,10 @@ func (s *scanner) next() {
 	c := s.text[0]
 	switch {
 	case c == '"', c == '\'':
-		s.quoted(false)
+		s.quoted(s.escape)
 	case c == 'r' && len(s.text) > 1 && (s.text[1] == '"' || s.text[1] == '\''):
 		s.text = s.text[1:]
-		s.quoted(true)
+		s.quoted(s.keep)
 	case strings.IndexByte("[]()=,+;", c) >= 0:
 		s.kind, s.text = kind(c), s.text[1:]
 	default:
@@ -296,8 +296,9 @@ func (s *scanner) next() {
 	}
 }
 
-// quoted reads a text in single, double or triple quotes.
-func (s *scanner) quoted(raw bool) {
+// quoted reads a text in single, double or triple quotes. What a backslash begins
+// is read by another method.
+func (s *scanner) quoted(backslash func(*strings.Builder)) {
 	quotes := s.text[:1]
 	if triple := strings.Repeat(quotes, 3); strings.HasPrefix(s.text, triple) {
 		quotes = triple
@@ -308,11 +309,8 @@ func (s *scanner) quoted(raw bool) {
 		switch {
 		case s.text == "", s.text[0] == '\n' && len(quotes) == 1:
 			s.fail("a text has no end")
-		case s.text[0] == '\\' && raw && len(s.text) > 1:
-			b.WriteString(s.text[:2])
-			s.text = s.text[2:]
 		case s.text[0] == '\\':
-			s.escape(&b)
+			backslash(&b)
 		default:
 			if s.text[0] == '\n' {
 				s.line++
@@ -322,6 +320,14 @@ func (s *scanner) quoted(raw bool) {
 		}
 	}
 	s.kind, s.token, s.text = text, b.String(), s.text[len(quotes):]
+}
+
+// keep takes a backslash and what follows it as they are, as raw texts do.
+func (s *scanner) keep(b *strings.Builder) {
+	n := min(2, len(s.text))
+	s.line += strings.Count(s.text[:n], "\n")
+	b.WriteString(s.text[:n])
+	s.text = s.text[n:]
 }
 
 // escape reads what a backslash begins. The escapes are those of Go but for the
