@@ -68,7 +68,7 @@ func (m *Manager) CompactThread(ctx context.Context, p *protocol.ThreadCompactSt
 // with the words that are to come, before the model is asked again.
 func (u *turn) makeRoom(coming []steer) error {
 	if u.ctx.Err() != nil {
-		return errInterrupted // calls may be left without an output
+		return errInterrupted
 	}
 	c, limit := u.conv, u.compactLimit()
 	size := c.size(u.th.instructions)

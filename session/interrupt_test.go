@@ -204,3 +204,35 @@ func TestSlowParent(t *testing.T) {
 		}
 	})
 }
+
+// TestInterruptWithInjectedItems: a call that was not run gets one output, although
+// items of the parent's came meanwhile, whose calls are looked at as well.
+func TestInterruptWithInjectedItems(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := tool("hang", func(ctx context.Context, _ *tools.Turn, _ tools.Call) tools.Output {
+			<-ctx.Done()
+			return tools.Output{Text: "stopped"}
+		})
+		w := newWorldTools(t, testConfig, []tools.Tool{hang}, reply{call("c", "hang", "{}"), call("d", "hang", "{}"), completed()})
+		defer w.Shutdown(t.Context())
+		w.start(`{}`)
+		id := w.begin("q")
+		synctest.Wait()
+		items := decode[protocol.ThreadInjectItemsParams](t, `{"threadId":"`+w.thread+`","items":[{"type":"message","role":"user","content":[{"type":"input_text","text":"injected"}]}]}`)
+		if _, err := w.InjectItems(t.Context(), items); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.interrupt(id); err != nil {
+			t.Fatal(err)
+		}
+		w.parent.until(t, protocol.MethodTurnCompleted)
+		w.ok("again")
+		want := []string{
+			"user: q", "function_call c", "function_call d", "function_call_output c: stopped",
+			"function_call_output d: The call was aborted because the user interrupted the turn.", "user: injected", "user: ABORTED", "user: again",
+		}
+		if d := cmp.Diff(want, said(w.model.request(-1))); d != "" {
+			t.Error(d)
+		}
+	})
+}

@@ -228,7 +228,9 @@ func (u *turn) converse(more []steer) error {
 		}
 		more = nil
 		if len(u.calls) > 0 {
-			u.answer()
+			if u.answer(); u.ctx.Err() != nil {
+				return errInterrupted // what has no output gets it from wrapUp
+			}
 		} else if more = u.pendingOrClose(); len(more) == 0 {
 			return nil
 		}
