@@ -99,6 +99,9 @@ func restrictedPolicy(p *protocol.PermissionProfile, cwd string) (protocol.Sandb
 			return policy, profileRefused("a special path needs value")
 		case e.Access == protocol.AccessRead:
 			readable = readable || path.Value.Kind == protocol.PathRoot
+			if k := path.Value.Kind; k == protocol.PathCwd || k == protocol.PathProjectRoots {
+				kept = append(kept, filepath.Join(cwd, orZero(path.Value.Subpath)))
+			}
 		case path.Value.Kind == protocol.PathCwd, path.Value.Kind == protocol.PathProjectRoots && path.Value.Subpath == nil:
 			writable = true
 		case path.Value.Kind == protocol.PathSlashTmp:
