@@ -226,7 +226,7 @@ func (m *Manager) resumeHistory(ctx context.Context, p *protocol.ThreadResumePar
 	t.settled, t.preview = t.conv.fork(), cutPreview(firstWords(items))
 	r = startResponse(t, found.Sources)
 	if err := m.add(t); err != nil {
-		t.shut()
+		t.discard()
 		return r, nil, err
 	}
 	return r, func() {

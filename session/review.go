@@ -62,7 +62,7 @@ func (m *Manager) StartReview(ctx context.Context, p *protocol.ReviewStartParams
 		}
 		started := t.view()
 		if err := m.add(t); err != nil {
-			t.shut()
+			t.discard()
 			return none, nil, err
 		}
 		then = func() {

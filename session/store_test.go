@@ -303,3 +303,33 @@ func TestForkNotTakenIn(t *testing.T) {
 		}
 	})
 }
+
+// TestReviewNotTakenIn: nor does a detached review.
+func TestReviewNotTakenIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newStored(t, "")
+		w.start(`{}`)
+		ended := make(chan struct{})
+		w.parent.hold = func(_ context.Context, method string) error {
+			if method == protocol.MethodTurnCompleted {
+				<-ended
+			}
+			return nil
+		}
+		w.begin("one")
+		synctest.Wait()
+		down := make(chan struct{})
+		go func() { w.Shutdown(t.Context()); close(down) }() // ends with the turn
+		synctest.Wait()
+		p := decode[protocol.ReviewStartParams](t, `{"threadId":"`+w.thread+`","target":`+customTarget+detached+`}`)
+		if _, _, err := w.StartReview(t.Context(), p); reason(err) != protocol.ReasonShuttingDown {
+			t.Errorf("StartReview = %v", err)
+		}
+		close(ended)
+		<-down
+		page, err := rollout.New(w.home).List(t.Context(), rollout.Query{})
+		if err != nil || len(page.Entries) != 1 || page.Entries[0].Meta.ID != w.thread {
+			t.Errorf("stored %v, %v", page.Entries, err)
+		}
+	})
+}

@@ -53,7 +53,7 @@ func (m *Manager) StartThread(ctx context.Context, set *config.Config, p *protoc
 	}
 	response := startResponse(t, found.Sources)
 	if err := m.add(t); err != nil {
-		t.shut()
+		t.discard()
 		return none, nil, err
 	}
 	return response, func() {
