@@ -216,6 +216,7 @@ func (t *thread) begin(u *turn) error {
 		u.cancel()
 		return protocol.Errorf(protocol.CodeOverloaded, protocol.ReasonOverloaded, "A turn is still ending and another waits for it; try again")
 	}
+	t.subscribe() // whoever begins a turn wants to hear of its end
 	return nil
 }
 
@@ -235,7 +236,6 @@ func (t *thread) replace(u *turn) error {
 
 // newTurn makes a turn, which does its task once it is armed.
 func (t *thread) newTurn(id string, kind turnKind, s settings) *turn {
-	t.subscribe() // whoever begins a turn wants to hear of its end
 	if s.workdir != "" {
 		s.cwd = s.workdir
 	}

@@ -123,9 +123,11 @@ func TestTurnOverridesRefused(t *testing.T) {
 		w.start(`{}`)
 		model := "other"
 		p := &protocol.TurnStartParams{ThreadID: w.thread, Input: text("q"), Model: &model, PermissionProfile: &protocol.PermissionProfile{Type: protocol.ProfileManaged}}
+		w.unsubscribe(protocol.Unsubscribed)
 		if _, _, err := w.StartTurn(t.Context(), p); reason(err) != protocol.ReasonInvalidParams {
 			t.Errorf("StartTurn = %v", err)
 		}
+		w.unsubscribe(protocol.NotSubscribed)
 		w.ok("q")
 		if got := w.model.request(0).Model; got != "mock-model" {
 			t.Errorf("a refused override stuck: %s", got)

@@ -54,7 +54,6 @@ func (t *thread) startTurn(id string, p *protocol.TurnStartParams, chars int) (*
 	if t.closing {
 		return nil, "", t.over()
 	}
-	t.subscribe() // also where the input only joins a turn
 	s, err := t.settings.with(p, t.m.cwd)
 	if err == nil {
 		err = s.check(&t.cfg.Requirements)
@@ -73,6 +72,7 @@ func (t *thread) startTurn(id string, p *protocol.TurnStartParams, chars int) (*
 			}
 		}
 		t.settings = s
+		t.subscribe()
 		return nil, u.id, nil
 	}
 	u := t.newTurn(id, kindChat, here)
