@@ -52,7 +52,7 @@ func (m *Manager) ForkThread(ctx context.Context, p *protocol.ThreadForkParams) 
 	if err != nil {
 		return none, nil, err
 	}
-	r := startResponse(f, found.Sources)
+	r := startResponse(f.view(), s, found.Sources)
 	if !p.ExcludeTurns {
 		record := f.record()
 		if r.Thread.Turns, err = record.all(ctx); err != nil {

@@ -138,7 +138,7 @@ func (m *Manager) resumeStored(ctx context.Context, w *rollout.Writer, log *roll
 		return r, nil, err
 	}
 	t.file, t.name, t.git = w, m.store.Name(t.id), m.store.Git(&meta)
-	r = startResponse(t, found.Sources)
+	r = startResponse(t.view(), s, found.Sources)
 	if !p.ExcludeTurns {
 		record := t.record()
 		if r.Thread.Turns, err = record.all(ctx); err != nil {
@@ -171,16 +171,18 @@ func (m *Manager) tellResumed(v *protocol.Thread, log *rollout.Log, warnings ...
 
 // rejoin shows a live thread.
 func (m *Manager) rejoin(ctx context.Context, t *thread, p *protocol.ThreadResumeParams) (r protocol.ThreadStartResponse, then func(), err error) {
+	var v protocol.Thread
+	var s settings
 	var record turnRecord
 	var tokens *protocol.ThreadTokenUsage
 	err = t.do(ctx, func() {
 		t.subscribe()
-		r, record, tokens = startResponse(t, nil), t.record(), t.tokens
+		v, s, record, tokens = t.view(), t.settings, t.record(), t.tokens
 	})
 	if err != nil {
 		return r, nil, err
 	}
-	r.InstructionSources = prompt.ProjectDocs(docsOptions(t.cfg, r.Cwd)).Sources
+	r = startResponse(v, s, prompt.ProjectDocs(docsOptions(t.cfg, s.cwd)).Sources)
 	if p.ExcludeTurns {
 		return r, nil, nil
 	}
@@ -224,7 +226,7 @@ func (m *Manager) resumeHistory(ctx context.Context, p *protocol.ThreadResumePar
 	}
 	t.conv = storedConversation(&rollout.Log{}, items, t.docs)
 	t.settled, t.preview = t.conv.fork(), cutPreview(firstWords(items))
-	r = startResponse(t, found.Sources)
+	r = startResponse(t.view(), s, found.Sources)
 	if err := m.add(t); err != nil {
 		t.discard()
 		return r, nil, err

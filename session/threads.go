@@ -13,9 +13,10 @@ import (
 	"app-server/protocol"
 )
 
-// StartThread handles thread/start under the settings given. The func returned sends thread/started. It
-// fails with a *protocol.Error for an override that cannot be used, an unknown
-// provider, and settings that would not be enforced; then there is no thread.
+// StartThread handles thread/start under the settings given. The func returned sends
+// thread/started. It fails with a *protocol.Error for an override that cannot be used,
+// an unknown provider, and settings that would not be enforced; then there is no
+// thread.
 func (m *Manager) StartThread(ctx context.Context, set *config.Config, p *protocol.ThreadStartParams) (protocol.ThreadStartResponse, func(), error) {
 	var none protocol.ThreadStartResponse
 	if err := tools.CheckDynamic(p.DynamicTools); err != nil {
@@ -51,7 +52,7 @@ func (m *Manager) StartThread(ctx context.Context, set *config.Config, p *protoc
 	if err := t.create(ctx); err != nil {
 		return none, nil, storageError(err, t.id)
 	}
-	response := startResponse(t, found.Sources)
+	response := startResponse(t.view(), s, found.Sources)
 	if err := m.add(t); err != nil {
 		t.discard()
 		return none, nil, err
@@ -72,12 +73,11 @@ func configure(set *config.Config, cwd string, overrides map[string]jsontext.Val
 	return cfg, nil
 }
 
-// startResponse describes a thread. It runs on the thread's goroutine, or before that
-// has started.
-func startResponse(t *thread, sources []string) protocol.ThreadStartResponse {
-	s := t.settings
+// startResponse describes a thread. It looks at the disk, so it is nothing for the
+// thread's goroutine.
+func startResponse(v protocol.Thread, s settings, sources []string) protocol.ThreadStartResponse {
 	r := protocol.ThreadStartResponse{
-		Thread: t.view(), Model: s.model, ModelProvider: s.provider, ServiceTier: s.tier, Cwd: s.cwd,
+		Thread: v, Model: s.model, ModelProvider: s.provider, ServiceTier: s.tier, Cwd: s.cwd,
 		InstructionSources: sources, ApprovalPolicy: s.approval, ApprovalsReviewer: s.reviewer,
 		Sandbox: s.sandbox, PermissionProfile: profileOf(s.sandbox, s.cwd),
 	}
