@@ -47,9 +47,9 @@ func benchTurn(b *testing.B, w *Manager, thread string, ended chan struct{}) {
 
 func benchWorld(b *testing.B, model Model) (*Manager, string, chan struct{}) {
 	ended := make(chan struct{}, 1)
-	m := NewManager(Options{Parent: blackHole{ended}, Model: model, Tools: newRegistry(), Config: loadConfig(b, b.TempDir(), testConfig), Cwd: "/"})
+	m := NewManager(Options{Parent: blackHole{ended}, Model: model, Tools: newRegistry(), Config: configOf(b, b.TempDir(), testConfig), Cwd: "/"})
 	b.Cleanup(func() { m.Shutdown(context.Background()) })
-	r, _, err := m.StartThread(context.Background(), m.config.Load(), &protocol.ThreadStartParams{})
+	r, _, err := m.StartThread(context.Background(), m.config(), &protocol.ThreadStartParams{})
 	if err != nil {
 		b.Fatal(err)
 	}

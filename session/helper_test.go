@@ -327,7 +327,7 @@ func newWorldTools(t *testing.T, cfg string, offered []tools.Tool, replies ...re
 	w := &world{t: t, parent: newParent(), model: &fakeModel{replies: replies, forever: say("more")}, home: home}
 	w.Manager = NewManager(Options{
 		Parent: w.parent, Model: w.model, Tools: registry, Version: "1.2.3", Cwd: home,
-		Config: loadConfig(t, home, cfg),
+		Config: configOf(t, home, cfg),
 		Getenv: func(name string) string { return map[string]string{"SHELL": "/bin/bash"}[name] },
 	})
 	return w
@@ -355,10 +355,17 @@ func loadConfig(t testing.TB, home, cfg string) *config.Config {
 	return config.Load(config.Options{Home: home, Cwd: home, Getenv: func(string) string { return "" }})
 }
 
+// configOf reads cfg once, for Options.
+func configOf(t testing.TB, home, cfg string) func() *config.Config {
+	t.Helper()
+	c := loadConfig(t, home, cfg)
+	return func() *config.Config { return c }
+}
+
 // start starts a thread from params as JSON.
 func (w *world) start(params string) protocol.ThreadStartResponse {
 	w.t.Helper()
-	r, then, err := w.StartThread(w.t.Context(), w.config.Load(), decode[protocol.ThreadStartParams](w.t, params))
+	r, then, err := w.StartThread(w.t.Context(), w.config(), decode[protocol.ThreadStartParams](w.t, params))
 	if err != nil {
 		w.t.Fatalf("StartThread(%s) = %v", params, err)
 	}

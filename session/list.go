@@ -123,7 +123,7 @@ func (m *Manager) query(p *protocol.ThreadListParams) (q rollout.Query, ok bool)
 	override(&q.Archived, p.Archived)
 	override(&q.Search, p.SearchTerm)
 	q.Limit = pageSize(p.Limit, defaultPage, maxPage)
-	q.Provider = m.config.Load().ModelProvider
+	q.Provider = m.config().ModelProvider
 	if q.ModelProviders = p.ModelProviders; q.ModelProviders == nil {
 		q.ModelProviders = []string{q.Provider}
 	}

@@ -231,7 +231,7 @@ func (m *Manager) adopt(p *protocol.ThreadSettings, last lastSettings) (*config.
 			cwd = absolute(*p.Cwd, m.cwd)
 		}
 	}
-	cfg, err := configure(m.config.Load(), cwd, p.Config)
+	cfg, err := configure(m.config(), cwd, p.Config)
 	if err != nil {
 		return nil, settings{}, err
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"go.uber.org/zap"
 
@@ -22,8 +21,9 @@ type Options struct {
 	Parent Parent
 	Model  Model
 	// Tools are what the model may call. The Manager closes them in the end.
-	Tools  *tools.Registry
-	Config *config.Config
+	Tools *tools.Registry
+	// Config reads the settings of the process as they are now.
+	Config func() *config.Config
 	// Skills finds those that a thread may use in a working directory. Nil: none.
 	Skills func(ctx context.Context, cwd string, cfg *config.Config) []skills.Skill
 	// Store keeps the threads. Nil means that all live in memory only.
@@ -47,7 +47,7 @@ type Manager struct {
 	parent  Parent
 	model   Model
 	tools   *tools.Registry
-	config  atomic.Pointer[config.Config]
+	config  func() *config.Config
 	store   *rollout.Store // may be nil
 	version string
 	cwd     string
@@ -75,11 +75,10 @@ type Manager struct {
 // NewManager makes a Manager without threads. It starts no goroutine.
 func NewManager(o Options) *Manager {
 	m := &Manager{
-		parent: o.Parent, model: o.Model, tools: o.Tools, store: o.Store, originator: o.Originator, skills: o.Skills,
+		parent: o.Parent, model: o.Model, tools: o.Tools, config: o.Config, store: o.Store, originator: o.Originator, skills: o.Skills,
 		version: o.Version, cwd: o.Cwd, getenv: o.Getenv, log: o.Log,
 		threads: map[string]*thread{},
 	}
-	m.config.Store(o.Config)
 	if m.getenv == nil {
 		m.getenv = os.Getenv
 	}
@@ -89,10 +88,6 @@ func NewManager(o Options) *Manager {
 	m.base, m.hardStop = context.WithCancel(context.Background())
 	return m
 }
-
-// SetConfig makes the threads that are started from now on begin with other
-// settings. Live threads keep theirs.
-func (m *Manager) SetConfig(c *config.Config) { m.config.Store(c) }
 
 // Problems are those of the configuration of a live thread.
 func (m *Manager) Problems(id string) []config.Problem {

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"slices"
 
@@ -42,7 +41,9 @@ func (m *Manager) look(ctx context.Context, id string) (v protocol.Thread, r tur
 // storedView is a stored thread as the wire shows it, without its turns.
 func (m *Manager) storedView(log *rollout.Log) protocol.Thread {
 	v := log.Thread()
-	v.ModelProvider = cmp.Or(v.ModelProvider, m.config.Load().ModelProvider)
+	if v.ModelProvider == "" {
+		v.ModelProvider = m.config().ModelProvider
+	}
 	v.Name, v.GitInfo = m.store.Name(log.Meta.ID), m.store.Git(&log.Meta)
 	return v
 }

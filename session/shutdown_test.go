@@ -29,7 +29,7 @@ func TestShutdown(t *testing.T) {
 		if d := openItems(w.parent); len(d) != 0 {
 			t.Errorf("items left open: %v", d)
 		}
-		_, _, err := w.StartThread(t.Context(), w.config.Load(), &protocol.ThreadStartParams{})
+		_, _, err := w.StartThread(t.Context(), w.config(), &protocol.ThreadStartParams{})
 		_, _, err2 := w.StartTurn(t.Context(), &protocol.TurnStartParams{ThreadID: idle, Input: text("q")})
 		for _, err := range []error{err, err2, w.interrupt(id)} {
 			if reason(err) != protocol.ReasonShuttingDown {
@@ -134,7 +134,7 @@ func TestStress(t *testing.T) {
 	w.model.forever = reply{messageAdded("m"), delta("m", "a"), messageDone("m", "a"), call("c", "nope", "{}"), time.Duration(0), completed()}
 	var wg sync.WaitGroup
 	for range 4 {
-		r, then, err := w.StartThread(t.Context(), w.config.Load(), &protocol.ThreadStartParams{})
+		r, then, err := w.StartThread(t.Context(), w.config(), &protocol.ThreadStartParams{})
 		if err != nil {
 			t.Fatal(err)
 		}

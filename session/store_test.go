@@ -25,7 +25,7 @@ func newStored(t *testing.T, home string, replies ...reply) *world {
 	w := &world{t: t, parent: newParent(), model: &fakeModel{replies: replies, forever: say("more")}, home: home}
 	w.Manager = NewManager(Options{
 		Parent: w.parent, Model: w.model, Tools: newRegistry(), Version: "1.2.3", Cwd: home, Store: rollout.New(home),
-		Originator: func() string { return "test" }, Config: loadConfig(t, home, testConfig),
+		Originator: func() string { return "test" }, Config: configOf(t, home, testConfig),
 		Getenv: func(string) string { return "" },
 	})
 	return w

@@ -15,7 +15,7 @@ func (m *Manager) Summary(ctx context.Context, p *protocol.GetConversationSummar
 	var log *rollout.Log
 	switch {
 	case p.RolloutPath != nil && m.store != nil:
-		path := absolute(*p.RolloutPath, m.config.Load().Home)
+		path := absolute(*p.RolloutPath, m.config().Home)
 		if log, err = m.store.ReadFile(ctx, path); err != nil {
 			return r, storageError(err, path)
 		}

@@ -18,7 +18,7 @@ func TestStartThread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, testConfig)
 		defer w.Shutdown(t.Context())
-		r, then, err := w.StartThread(t.Context(), w.config.Load(), decode[protocol.ThreadStartParams](t, `{"ephemeral":true,"serviceName":"x"}`))
+		r, then, err := w.StartThread(t.Context(), w.config(), decode[protocol.ThreadStartParams](t, `{"ephemeral":true,"serviceName":"x"}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestStartThreadRefused(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, c.config)
 				defer w.Shutdown(t.Context())
-				_, _, err := w.StartThread(t.Context(), w.config.Load(), decode[protocol.ThreadStartParams](t, c.params))
+				_, _, err := w.StartThread(t.Context(), w.config(), decode[protocol.ThreadStartParams](t, c.params))
 				if c.reason == "" {
 					if err != nil {
 						t.Errorf("refused: %v", err)

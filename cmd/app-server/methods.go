@@ -67,7 +67,7 @@ func (s *server) methods() *rpc.Mux {
 	rpc.Handle(m, protocol.MethodThreadUnsubscribe, func(p *protocol.ThreadUnsubscribeParams) string { return laneThread(p.ThreadID) }, s.threads.Unsubscribe)
 	rpc.Handle(m, protocol.MethodThreadInjectItems, func(p *protocol.ThreadInjectItemsParams) string { return laneThread(p.ThreadID) }, s.threads.InjectItems)
 	rpc.Handle(m, protocol.MethodGetConversationSummary, nil, s.threads.Summary)
-	rpc.Handle(m, protocol.MethodThreadList, nil, s.listThreads)
+	rpc.Handle(m, protocol.MethodThreadList, nil, s.threads.ListThreads)
 	rpc.Handle(m, protocol.MethodThreadLoadedList, nil, s.threads.LoadedThreads)
 	rpc.Handle(m, protocol.MethodThreadRead, func(p *protocol.ThreadReadParams) string { return laneThread(p.ThreadID) }, s.threads.ReadThread)
 	rpc.HandleThen(m, protocol.MethodTurnStart, func(p *protocol.TurnStartParams) string { return laneThread(p.ThreadID) }, s.threads.StartTurn)
@@ -80,45 +80,26 @@ func (s *server) methods() *rpc.Mux {
 	return m
 }
 
-// startThread, resumeThread and forkThread handle what begins a thread. Which
-// settings a new one gets depends on the order of requests. The rest does not: it
+// startThread, resumeThread and forkThread handle what begins a thread, with the
+// settings as they are now: a parent may have written them, or the user in an editor.
+// Which ones a new thread gets depends on the order of requests. The rest does not: it
 // waits for git, which requests about settings must not do.
 func (s *server) startThread(_ context.Context, p *protocol.ThreadStartParams) (r protocol.ThreadStartResponse, then rpc.Then, rest rpc.Rest[protocol.ThreadStartResponse], err error) {
 	cfg := s.settings.Current()
 	return r, nil, func(ctx context.Context) (protocol.ThreadStartResponse, rpc.Then, error) {
 		r, then, err := s.threads.StartThread(ctx, cfg, p)
-		if err != nil {
-			return r, nil, err
-		}
-		return r, s.warned(ctx, r.Thread.ID, then), nil
+		return r, s.warned(ctx, r.Thread.ID, then), err
 	}, nil
 }
 
 func (s *server) resumeThread(ctx context.Context, p *protocol.ThreadResumeParams) (protocol.ThreadStartResponse, func(), error) {
-	return beginThread(ctx, s, p, s.threads.ResumeThread)
+	r, then, err := s.threads.ResumeThread(ctx, p)
+	return r, s.warned(ctx, r.Thread.ID, then), err
 }
 
 func (s *server) forkThread(ctx context.Context, p *protocol.ThreadForkParams) (protocol.ThreadStartResponse, func(), error) {
-	return beginThread(ctx, s, p, s.threads.ForkThread)
-}
-
-// listThreads handles thread/list with the settings as they are now: they name the
-// provider whose threads are listed.
-func (s *server) listThreads(ctx context.Context, p *protocol.ThreadListParams) (protocol.ThreadListResponse, error) {
-	s.threads.SetConfig(s.settings.Current())
-	return s.threads.ListThreads(ctx, p)
-}
-
-// beginThread begins a thread with the settings as they are now: a parent may
-// have written them, or the user in an editor. What has become wrong with them is
-// told after the thread.
-func beginThread[P any](ctx context.Context, s *server, p *P, begin func(context.Context, *P) (protocol.ThreadStartResponse, func(), error)) (protocol.ThreadStartResponse, func(), error) {
-	s.threads.SetConfig(s.settings.Current())
-	response, then, err := begin(ctx, p)
-	if err != nil {
-		return response, nil, err
-	}
-	return response, s.warned(ctx, response.Thread.ID, then), nil
+	r, then, err := s.threads.ForkThread(ctx, p)
+	return r, s.warned(ctx, r.Thread.ID, then), err
 }
 
 // warned tells what is wrong with the settings of a thread that begins, after all

@@ -74,7 +74,7 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 		Getenv: p.Getenv, Log: log.Named("backend"),
 	})
 	s.threads = session.NewManager(session.Options{
-		Parent: s.parent, Model: s.backend, Tools: newTools(p, home, log.Named("tools")), Skills: s.enabledSkills, Config: cfg, Version: version, Cwd: p.Cwd,
+		Parent: s.parent, Model: s.backend, Tools: newTools(p, home, log.Named("tools")), Skills: s.enabledSkills, Config: settings.Current, Version: version, Cwd: p.Cwd,
 		Store: rollout.New(home), Originator: func() string { return s.parent.identity().Originator },
 		Getenv: p.Getenv, Log: log.Named("session"),
 	})
