@@ -40,14 +40,15 @@ func (u *turn) skillsFor(known docs) docs {
 }
 
 // giveSkills gives the model the skills that the user has named. They are looked
-// for anew, since the user may just have written one.
+// for anew, since the user may just have written one; and after an interrupt, too,
+// as words are that came before it.
 func (u *turn) giveSkills(input []protocol.UserInput) {
 	t := u.th
 	mentions, asked := mentionedSkills(input)
 	if len(mentions) == 0 || t.m.skills == nil {
 		return
 	}
-	all := t.m.skills(u.ctx, u.set.cwd, t.cfg)
+	all := t.m.skills(t.m.base, u.set.cwd, t.cfg)
 	for _, m := range asked {
 		if len(skills.Pick(all, []skills.Mention{m})) == 0 {
 			t.m.warn(t.id, fmt.Sprintf("There is no enabled skill %q in the file %s.", m.Name, m.Path))
