@@ -33,12 +33,13 @@ func (m *Manager) InjectItems(ctx context.Context, p *protocol.ThreadInjectItems
 		items[i] = forBackend(raw.Clone())
 		records[i] = rollout.ResponseItem(items[i])
 	}
+	var warnings []string
 	doErr := t.do(ctx, func() {
 		if t.closing {
 			err = t.over()
 			return
 		}
-		t.keep(records...)
+		warnings = t.write(records...)
 		if t.current != nil {
 			t.injected = append(t.injected, items...)
 			return
@@ -49,6 +50,7 @@ func (m *Manager) InjectItems(ctx context.Context, p *protocol.ThreadInjectItems
 	if doErr != nil {
 		err = doErr
 	}
+	m.warnAll(t.id, warnings)
 	return r, err
 }
 

@@ -42,12 +42,14 @@ func (m *Manager) NameThread(ctx context.Context, p *protocol.ThreadSetNameParam
 		}
 	}
 	if t != nil {
+		var warnings []string
 		err = t.do(ctx, func() {
 			t.name = &name
 			if t.past != nil || t.spoken {
-				t.keep(rollout.Named(name)) // else there is no file yet, and a name makes none
+				warnings = t.write(rollout.Named(name)) // else there is no file yet, and a name makes none
 			}
 		})
+		m.warnAll(id, warnings)
 	}
 	return r, func() {
 		m.notify(m.base, protocol.MethodThreadNameUpdated, &protocol.ThreadNameUpdatedNotification{ThreadID: id, ThreadName: &name})

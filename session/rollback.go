@@ -23,14 +23,19 @@ func (m *Manager) RollbackThread(ctx context.Context, p *protocol.ThreadRollback
 	}
 	var record turnRecord
 	var tokens *protocol.ThreadTokenUsage
+	var warnings []string
 	doErr := t.doReleased(ctx, func() {
 		if err = t.rollback(ctx, int(min(p.NumTurns, 1<<30))); err == nil {
 			r.Thread, record, tokens = t.view(), t.record(), t.tokens
+			if tokens != nil {
+				warnings = t.write(rollout.TokenUsage(tokens, storedLimits(t.conv.limits.last)))
+			}
 		}
 	})
 	if doErr != nil {
 		err = doErr
 	}
+	m.warnAll(t.id, warnings)
 	if err == nil {
 		r.Thread.Turns, err = record.all(ctx)
 	}
@@ -82,6 +87,5 @@ func (t *thread) rollback(ctx context.Context, turns int) error {
 		tokens.ModelContextWindow = t.tokens.ModelContextWindow
 	}
 	t.tokens, t.updated = &tokens, log.Updated
-	t.keep(rollout.TokenUsage(&tokens, storedLimits(c.limits.last)))
 	return nil
 }

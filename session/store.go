@@ -21,23 +21,28 @@ import (
 // to tell of them: what the parent has heard of survives this process. A disk
 // that takes nothing does not end a turn. The parent is warned once, not for
 // each line.
-func (t *thread) keep(records ...rollout.Record) {
+func (t *thread) keep(records ...rollout.Record) { t.m.warnAll(t.id, t.write(records...)) }
+
+// write is keep for the thread's goroutine, which must not wait for the parent: it
+// returns what is to be warned of.
+func (t *thread) write(records ...rollout.Record) (warnings []string) {
 	if t.file == nil {
-		return
+		return nil
 	}
 	err := t.file.Append(records...)
 	if err == nil {
-		return
+		return nil
 	}
 	t.m.log.Warn("thread not written", zap.String("thread", t.id), zap.Error(err))
 	var failed *rollout.WriteError
 	switch {
 	case !errors.As(err, &failed) || failed.Repeated:
 	case failed.GaveUp:
-		t.m.warn(t.id, fmt.Sprintf("The thread is not written to %s any more, because too much of it was waiting: %v. What is said from here on is lost when the server ends.", failed.Path, plainCause(failed.Err)))
+		warnings = append(warnings, fmt.Sprintf("The thread is not written to %s any more, because too much of it was waiting: %v. What is said from here on is lost when the server ends.", failed.Path, plainCause(failed.Err)))
 	default:
-		t.m.warn(t.id, fmt.Sprintf("The thread cannot be written to %s: %v. It goes on, and what is missing is written as soon as that is possible.", failed.Path, plainCause(failed.Err)))
+		warnings = append(warnings, fmt.Sprintf("The thread cannot be written to %s: %v. It goes on, and what is missing is written as soon as that is possible.", failed.Path, plainCause(failed.Err)))
 	}
+	return warnings
 }
 
 // keep writes records of the thread's own conversation. That of a reviewer is

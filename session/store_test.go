@@ -205,6 +205,42 @@ func TestDiskComesBack(t *testing.T) {
 	})
 }
 
+// TestDiskFullBeforeSlowParent: a parent that does not read the warning still gets
+// answers about the thread.
+func TestDiskFullBeforeSlowParent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newStored(t, "")
+		defer w.Shutdown(t.Context())
+		if err := os.WriteFile(w.home+"/sessions", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.start(`{}`)
+		reads := make(chan struct{})
+		w.parent.hold = func(_ context.Context, method string) error {
+			if method == protocol.MethodWarning {
+				<-reads
+			}
+			return nil
+		}
+		injected := make(chan error, 1)
+		go func() { // ends when the parent reads
+			_, err := w.InjectItems(t.Context(), decode[protocol.ThreadInjectItemsParams](t, `{"threadId":"`+w.thread+`","items":[{"type":"message","role":"user","content":[]}]}`))
+			injected <- err
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := w.ReadThread(ctx, &protocol.ThreadReadParams{ThreadID: w.thread}); err != nil {
+			t.Errorf("ReadThread = %v", err)
+		}
+		close(reads)
+		if err := <-injected; err != nil {
+			t.Error(err)
+		}
+		w.parent.until(t, protocol.MethodWarning)
+	})
+}
+
 // TestShutdownSyncs: the files are closed when Shutdown returns, so that another
 // server can go on at once.
 func TestShutdownSyncs(t *testing.T) {
