@@ -173,6 +173,7 @@ func (t *thread) view() protocol.Thread {
 // way, and the turn comes to its end.
 func (t *thread) close() {
 	t.closing = true
+	t.restLater() // whose timer would hold on to the thread
 	drop := t.m.shuttingDown()
 	for _, u := range []**turn{&t.current, &t.next} {
 		if *u == nil {
