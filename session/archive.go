@@ -24,10 +24,9 @@ func (m *Manager) ArchiveThread(_ context.Context, p *protocol.ThreadArchivePara
 	if place.Archived {
 		return r, nil, protocol.Invalid(protocol.ReasonThreadArchived, "The thread %s is archived already", id)
 	}
-	if t := m.live(id); t != nil {
-		if !m.unload(t, always) {
-			return r, nil, t.over()
-		}
+	// One that somebody else unloads is gone then.
+	if t := m.live(id); t != nil && !m.unload(t, always) && m.live(id) != nil {
+		return r, nil, t.over()
 	}
 	if _, err := m.store.Archive(id); err != nil {
 		return r, nil, m.moveError(err, id)

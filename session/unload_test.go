@@ -81,6 +81,28 @@ func TestResumeWhileUnloading(t *testing.T) {
 	w.ok("two")
 }
 
+// TestArchiveWhileUnloading: nor does it keep a thread from the archive.
+func TestArchiveWhileUnloading(t *testing.T) {
+	w := newStored(t, "")
+	defer w.Shutdown(t.Context())
+	w.start(`{}`)
+	w.ok("one")
+	for range 100 {
+		w.unsubscribe(protocol.Unsubscribed)
+		th := w.live(w.thread)
+		var wg sync.WaitGroup
+		wg.Go(th.expire)
+		if _, _, err := w.ArchiveThread(t.Context(), &protocol.ThreadArchiveParams{ThreadID: w.thread}); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		if _, _, err := w.UnarchiveThread(t.Context(), &protocol.ThreadUnarchiveParams{ThreadID: w.thread}); err != nil {
+			t.Fatal(err)
+		}
+		w.resume(`{"threadId":"` + w.thread + `"}`)
+	}
+}
+
 // TestShutdownBesideUnload: the end of the server and that of a thread meet.
 func TestShutdownBesideUnload(t *testing.T) {
 	for range 20 {
