@@ -50,6 +50,9 @@ func (m *Manager) NameThread(ctx context.Context, p *protocol.ThreadSetNameParam
 			}
 		})
 		m.warnAll(id, warnings)
+		if t.missed(err) {
+			err = nil // it is in the store
+		}
 	}
 	return r, func() {
 		m.notify(m.base, protocol.MethodThreadNameUpdated, &protocol.ThreadNameUpdatedNotification{ThreadID: id, ThreadName: &name})
@@ -85,7 +88,9 @@ func (m *Manager) UpdateMetadata(ctx context.Context, p *protocol.ThreadMetadata
 		r.Thread.GitInfo = nil
 	}
 	if t != nil {
-		err = t.do(ctx, func() { t.git = r.Thread.GitInfo })
+		if err = t.do(ctx, func() { t.git = r.Thread.GitInfo }); t.missed(err) {
+			err = nil // it is in the store
+		}
 	}
 	return r, err
 }

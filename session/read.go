@@ -23,13 +23,15 @@ func (m *Manager) ReadThread(ctx context.Context, p *protocol.ThreadReadParams) 
 
 // look finds a thread, live or stored, as it is now.
 func (m *Manager) look(ctx context.Context, id string) (v protocol.Thread, r turnRecord, err error) {
-	t, notLoaded := m.thread(id)
+	t, err := m.thread(id)
 	if t != nil {
 		err = t.do(ctx, func() { v, r = t.view(), t.record() })
-		return v, r, err
+		if !t.missed(err) {
+			return v, r, err
+		}
 	}
 	if m.store == nil || uuid.Validate(id) != nil {
-		return v, r, notLoaded
+		return v, r, err
 	}
 	log, err := m.store.Read(ctx, id)
 	if err != nil {

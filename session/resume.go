@@ -24,13 +24,10 @@ import (
 func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumeParams) (r protocol.ThreadStartResponse, then func(), err error) {
 	var none protocol.ThreadStartResponse
 	// shown is whether a live thread was the answer. One that is unloaded meanwhile
-	// is not: it is gone then, and can be loaded.
+	// is not: it can be loaded then.
 	shown := func(t *thread) bool {
-		if r, then, err = m.rejoin(ctx, t, p); err == nil || !t.leaving() {
-			return true
-		}
-		m.live(t.id)
-		return false
+		r, then, err = m.rejoin(ctx, t, p)
+		return !t.missed(err)
 	}
 	if t := m.live(p.ThreadID); t != nil {
 		switch {

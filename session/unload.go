@@ -131,6 +131,12 @@ func (t *thread) leaving() bool {
 	return t.left != nil
 }
 
+// missed reports whether err, of work for the thread, is that the thread is being
+// unloaded. It waits for the end of that: what is stored can be used then.
+func (t *thread) missed(err error) bool {
+	return err != nil && t.leaving() && t.m.live(t.id) == nil
+}
+
 // over is the error for a thread that takes nothing more.
 func (t *thread) over() error {
 	if t.leaving() {

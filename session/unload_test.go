@@ -81,25 +81,50 @@ func TestResumeWhileUnloading(t *testing.T) {
 	w.ok("two")
 }
 
-// TestArchiveWhileUnloading: nor does it keep a thread from the archive.
-func TestArchiveWhileUnloading(t *testing.T) {
-	w := newStored(t, "")
-	defer w.Shutdown(t.Context())
-	w.start(`{}`)
-	w.ok("one")
-	for range 100 {
-		w.unsubscribe(protocol.Unsubscribed)
-		th := w.live(w.thread)
-		var wg sync.WaitGroup
-		wg.Go(th.expire)
-		if _, _, err := w.ArchiveThread(t.Context(), &protocol.ThreadArchiveParams{ThreadID: w.thread}); err != nil {
-			t.Fatal(err)
-		}
-		wg.Wait()
-		if _, _, err := w.UnarchiveThread(t.Context(), &protocol.ThreadUnarchiveParams{ThreadID: w.thread}); err != nil {
-			t.Fatal(err)
-		}
-		w.resume(`{"threadId":"` + w.thread + `"}`)
+// TestAskedWhileUnloading: what can be asked of a stored thread can be asked at the
+// moment it is unloaded, too.
+func TestAskedWhileUnloading(t *testing.T) {
+	for name, ask := range map[string]func(w *world) error{
+		"archive": func(w *world) error {
+			_, _, err := w.ArchiveThread(w.t.Context(), &protocol.ThreadArchiveParams{ThreadID: w.thread})
+			if err == nil {
+				_, _, err = w.UnarchiveThread(w.t.Context(), &protocol.ThreadUnarchiveParams{ThreadID: w.thread})
+			}
+			return err
+		},
+		"name": func(w *world) error {
+			_, _, err := w.NameThread(w.t.Context(), &protocol.ThreadSetNameParams{ThreadID: w.thread, Name: "n"})
+			return err
+		},
+		"metadata": func(w *world) error {
+			_, err := w.UpdateMetadata(w.t.Context(), decode[protocol.ThreadMetadataUpdateParams](w.t, `{"threadId":"`+w.thread+`","gitInfo":{"branch":"b"}}`))
+			return err
+		},
+		"fork": func(w *world) error {
+			_, _, err := w.ForkThread(w.t.Context(), &protocol.ThreadForkParams{ThreadID: w.thread})
+			return err
+		},
+		"read": func(w *world) error {
+			_, err := w.ReadThread(w.t.Context(), &protocol.ThreadReadParams{ThreadID: w.thread, IncludeTurns: true})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newStored(t, "")
+			defer w.Shutdown(t.Context())
+			w.start(`{}`)
+			w.ok("one")
+			for range 20 {
+				w.unsubscribe(protocol.Unsubscribed)
+				var wg sync.WaitGroup
+				wg.Go(w.live(w.thread).expire)
+				if err := ask(w); err != nil {
+					t.Error(err)
+				}
+				wg.Wait()
+				w.resume(`{"threadId":"` + w.thread + `"}`)
+			}
+		})
 	}
 }
 
