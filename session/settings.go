@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -189,7 +190,7 @@ func (s *settings) bind(r *config.Requirements) {
 	}
 	if !r.AllowsApproval(s.approval) {
 		s.approval = r.AllowedApprovalPolicies[0]
-		overrule("approval_policy", string(s.approval.Mode))
+		overrule("approval_policy", cmp.Or(string(s.approval.Mode), "granular"))
 	}
 	if !r.AllowsSandbox(s.sandbox) {
 		s.sandbox = protocol.SandboxPolicy{Type: protocol.PolicyReadOnly}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"app-server/internal/config"
 	"app-server/protocol"
 )
 
@@ -113,6 +114,16 @@ func TestStartThreadRefused(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestOverruledByGranular(t *testing.T) {
+	var r config.Requirements
+	r.AllowedApprovalPolicies = []protocol.ApprovalPolicy{{Granular: &protocol.GranularApproval{}}}
+	s := settings{approval: protocol.ApprovalPolicy{Mode: protocol.ApprovalNever}}
+	s.bind(&r)
+	if len(s.overruled) != 1 || !strings.Contains(s.overruled[0], "it is granular instead") {
+		t.Errorf("told %q", s.overruled)
 	}
 }
 
