@@ -3,6 +3,7 @@ package session
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
@@ -119,4 +120,42 @@ func TestPolicyOfProfile(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestProfileWhereTheModelWorks: what a profile keeps is kept in the folder that is
+// worked in, which need not be the thread's.
+func TestProfileWhereTheModelWorks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const (
+			there   = `"environments":[{"environmentId":"local","cwd":"/elsewhere"}]`
+			profile = `"permissionProfile":{"type":"managed","network":{"enabled":false},"fileSystem":{"type":"restricted","entries":[
+				{"path":{"type":"special","value":{"kind":"root"}},"access":"read"},
+				{"path":{"type":"special","value":{"kind":"current_working_directory"}},"access":"write"},
+				{"path":{"type":"path","path":"/elsewhere/secret"},"access":"read"}]}}`
+		)
+		w := newWorld(t, testConfig)
+		defer w.Shutdown(t.Context())
+		start := func(params string) error {
+			_, _, err := w.StartThread(t.Context(), w.config(), decode[protocol.ThreadStartParams](t, params))
+			return err
+		}
+		turn := func(params string) error {
+			_, _, err := w.StartTurn(t.Context(), decode[protocol.TurnStartParams](t, `{"threadId":"`+w.thread+`","input":[],`+params+`}`))
+			return err
+		}
+		if err := start(`{` + there + `,` + profile + `}`); reason(err) != protocol.ReasonInvalidParams {
+			t.Errorf("thread/start: %v", err)
+		}
+		w.start(`{}`)
+		if err := turn(there + `,` + profile); reason(err) != protocol.ReasonInvalidParams {
+			t.Errorf("turn/start: %v", err)
+		}
+		w.start(`{` + there + `}`)
+		if err := turn(profile); reason(err) != protocol.ReasonInvalidParams {
+			t.Errorf("turn/start in the thread's environment: %v", err)
+		}
+		if err := turn(profile + `,"cwd":"/home"`); err != nil {
+			t.Errorf("turn/start elsewhere: %v", err)
+		}
+	})
 }

@@ -237,8 +237,11 @@ func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings,
 		s.cwd, s.workdir = absolute(*p.Cwd, serverCwd), ""
 	}
 	if p.PermissionProfile != nil {
-		var err error
-		if s.sandbox, err = policyOf(p.PermissionProfile, s.cwd); err != nil {
+		here, err := s.in(p.Environments)
+		if err == nil {
+			s.sandbox, err = policyOf(p.PermissionProfile, here.place())
+		}
+		if err != nil {
 			return s, err
 		}
 	}
@@ -292,6 +295,9 @@ func (s settings) in(places []protocol.TurnEnvironment) (settings, error) {
 	}
 	return s, nil
 }
+
+// place is the folder in which the model works.
+func (s *settings) place() string { return cmp.Or(s.workdir, s.cwd) }
 
 // absolute joins a relative working directory to the server's own.
 func absolute(cwd, base string) string {

@@ -34,7 +34,11 @@ func (m *Manager) StartThread(ctx context.Context, set *config.Config, p *protoc
 	if err != nil {
 		return none, nil, err
 	}
-	if s, err = s.in(p.Environments); err != nil {
+	s, err = s.in(p.Environments)
+	if err == nil && p.PermissionProfile != nil {
+		_, err = policyOf(p.PermissionProfile, s.place()) // which need not be cwd
+	}
+	if err != nil {
 		return none, nil, err
 	}
 	base, err := baseInstructions(cfg, p.BaseInstructions)
