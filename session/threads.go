@@ -114,8 +114,6 @@ func baseInstructions(cfg *config.Config, given *string) (string, error) {
 			return "", protocol.Invalid(protocol.ReasonConfig, "model_instructions_file %s cannot be read: %v", cfg.ModelInstructionsFile, plainCause(err))
 		}
 		return string(text), nil
-	case cfg.Instructions != "":
-		return cfg.Instructions, nil
 	}
 	return prompt.Base(), nil
 }

@@ -93,7 +93,7 @@ type Config struct {
 	// above 0.
 	ToolOutputTokenLimit *int64
 
-	Instructions, DeveloperInstructions string
+	DeveloperInstructions string
 	// ModelInstructionsFile is an absolute path.
 	ModelInstructionsFile string
 
@@ -266,7 +266,6 @@ func decode(l layers) *Config {
 	c.ModelAutoCompactTokenLimit = r.positive("model_auto_compact_token_limit")
 	c.ToolOutputTokenLimit = r.positive("tool_output_token_limit")
 
-	c.Instructions = r.text("instructions", "")
 	c.DeveloperInstructions = r.text("developer_instructions", "")
 	if n, key := r.lookup("model_instructions_file"); n != nil {
 		c.ModelInstructionsFile = r.path(n, r.textOf(n, key, ""))

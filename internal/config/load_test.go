@@ -52,10 +52,9 @@ approvals_reviewer = "auto_review"
 model_context_window = 1_000
 model_auto_compact_token_limit = 0x10
 tool_output_token_limit = 16
-instructions = """
+developer_instructions = """
 two
 lines"""
-developer_instructions = 'x'
 model_instructions_file = "~/base.md"
 project_doc_max_bytes = 0
 project_doc_fallback_filenames = ["NOTES.md"]
@@ -99,7 +98,7 @@ func TestEverything(t *testing.T) {
 		CLIAuthCredentialsStore: "auto", ChatGPTBaseURL: "http://127.0.0.1:1/api", OpenAIBaseURL: "http://127.0.0.1:2/v1",
 		ModelReasoningEffort: "xhigh", ModelReasoningSummary: "none", ModelVerbosity: "low", ServiceTier: "fast", Personality: "pragmatic", ApprovalsReviewer: "auto_review",
 		ModelContextWindow: &window, ModelAutoCompactTokenLimit: &limit, ToolOutputTokenLimit: &limit,
-		Instructions: "two\nlines", DeveloperInstructions: "x", ModelInstructionsFile: "/home/me/base.md",
+		DeveloperInstructions: "two\nlines", ModelInstructionsFile: "/home/me/base.md",
 		ProjectDocFallbackFilenames: []string{"NOTES.md"}, ProjectRootMarkers: []string{".git"}, Features: map[string]bool{"a": true, "b": false},
 		HideAgentReasoning: true, ShowRawAgentReasoning: true,
 		Providers: map[string]Provider{
