@@ -41,7 +41,8 @@ type DocsOptions struct {
 type Docs struct {
 	// Text is a user message, empty where there is nothing to tell.
 	Text string
-	// Sources are the absolute paths of the files in Text, in its order.
+	// Sources are the absolute paths of the files that count, in the order of Text.
+	// A project's file that says nothing is among them.
 	Sources []string
 	// Warnings tell what was left out or altered, one sentence each.
 	Warnings []string
@@ -55,7 +56,7 @@ func ProjectDocs(o DocsOptions) Docs {
 	g := &gatherer{left: maxHomeDoc}
 	names := []string{overrideDoc, projectDoc}
 	if o.Home != "" {
-		g.folder(o.Home, names)
+		g.folder(o.Home, names, said)
 	}
 	g.left = o.MaxBytes
 	for _, name := range o.Fallback {
@@ -68,10 +69,10 @@ func ProjectDocs(o DocsOptions) Docs {
 	}
 	if o.MaxBytes > 0 {
 		for _, dir := range project.Folders(o.Cwd, o.RootMarkers) {
-			g.folder(dir, names)
+			g.folder(dir, names, blank)
 		}
 	}
-	if len(g.docs.Sources) > 0 {
+	if g.text.Len() > 0 {
 		g.docs.Text = "<project_instructions>\nThese files hold standing instructions for work in " + escape(o.Cwd) +
 			". Where two of them disagree, the later one wins; the user's own words win over all.\n" + g.text.String() + "</project_instructions>"
 	}
@@ -90,41 +91,58 @@ func (g *gatherer) warn(format string, args ...any) {
 	g.docs.Warnings = append(g.docs.Warnings, fmt.Sprintf(format, args...))
 }
 
-// folder takes the first of the named files that has something to say.
-func (g *gatherer) folder(dir string, names []string) {
+// outcome is what came of looking for a file.
+type outcome int
+
+const (
+	absent outcome = iota
+	// blank is a file with nothing but white space.
+	blank
+	// said is a file that counts, or would if there were room for it.
+	said
+)
+
+// folder takes the first of the named files of which at least so much comes. In a
+// project a blank file stands for the others, so that it can switch them off.
+func (g *gatherer) folder(dir string, names []string, enough outcome) {
 	for _, name := range names {
-		if g.file(filepath.Join(dir, name)) {
-			return
+		path := filepath.Join(dir, name)
+		switch got := g.file(path); {
+		case got < enough:
+			continue
+		case got == blank:
+			g.docs.Sources = append(g.docs.Sources, path)
 		}
+		return
 	}
 }
 
-// file takes one file and reports whether to stop looking in its folder.
-func (g *gatherer) file(path string) bool {
+// file takes one file.
+func (g *gatherer) file(path string) outcome {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return false
+		return absent
 	case err != nil:
 		g.warn("The instruction file %s could not be read: %v", oneLine(path), reason(err))
-		return false
+		return absent
 	case info.IsDir():
-		return false
+		return absent
 	case !info.Mode().IsRegular():
 		// Reading a pipe would wait for a writer.
 		g.warn("The instruction file %s is no regular file and was left out.", oneLine(path))
-		return false
+		return absent
 	case slices.ContainsFunc(g.seen, func(other fs.FileInfo) bool { return os.SameFile(info, other) }):
-		return true
+		return said
 	}
 	if g.left <= 0 {
 		g.warn("The instruction file %s was left out, because the limit for such files is used up.", oneLine(path))
-		return true
+		return said
 	}
 	content, cut, err := readUpTo(path, g.left)
 	if err != nil {
 		g.warn("The instruction file %s could not be read: %v", oneLine(path), reason(err))
-		return false
+		return absent
 	}
 	if !utf8.ValidString(content) {
 		g.warn("The instruction file %s is not valid UTF-8; bad bytes were replaced.", oneLine(path))
@@ -134,7 +152,7 @@ func (g *gatherer) file(path string) bool {
 		}
 	}
 	if strings.TrimSpace(content) == "" {
-		return false
+		return blank
 	}
 	g.seen = append(g.seen, info)
 	g.left -= len(content)
@@ -149,7 +167,7 @@ func (g *gatherer) file(path string) bool {
 		g.text.WriteString("[The rest of this file was left out because of its size.]\n")
 	}
 	g.text.WriteString("</file>\n")
-	return true
+	return said
 }
 
 // readUpTo reads at most limit bytes and reports whether there was more. What

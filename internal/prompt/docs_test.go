@@ -50,6 +50,7 @@ func TestProjectDocs(t *testing.T) {
 		texts    []string
 		lacks    string
 		warnings int
+		silent   bool // there is nothing to tell of the sources
 	}{
 		{name: "nothing", files: map[string]string{"p/": ""}, cwd: "p", max: 100},
 		{name: "no such folder", files: map[string]string{}, cwd: "p/q", max: 100},
@@ -65,7 +66,11 @@ func TestProjectDocs(t *testing.T) {
 		{name: "fallback names", max: 100, cwd: "p", fallback: []string{"", "../x", "a/b", "NOTES.md", "AGENTS.md"}, warnings: 3,
 			files: map[string]string{"p/NOTES.md": "N", "home/NOTES.md": "not from here", "x": "x"}, sources: []string{"p/NOTES.md"}, lacks: "not from here"},
 		{name: "AGENTS.md before fallbacks", max: 100, cwd: "p", fallback: []string{"NOTES.md"}, files: map[string]string{"p/NOTES.md": "N", "p/AGENTS.md": "A"}, sources: []string{"p/AGENTS.md"}},
-		{name: "empty ones", max: 100, cwd: "p", files: map[string]string{"p/AGENTS.override.md": " \n", "p/AGENTS.md": "A"}, sources: []string{"p/AGENTS.md"}},
+		{name: "an empty one stands for its folder", max: 100, cwd: "p/a",
+			files:   map[string]string{"p/.git/": "", "p/AGENTS.md": "R", "p/a/AGENTS.override.md": " \n", "p/a/AGENTS.md": "hidden"},
+			sources: []string{"p/AGENTS.md", "p/a/AGENTS.override.md"}, texts: []string{"R\n"}, lacks: "hidden"},
+		{name: "nothing but an empty one", max: 100, cwd: "p", fallback: []string{"N"}, files: map[string]string{"p/AGENTS.md": "", "p/N": "n"}, sources: []string{"p/AGENTS.md"}, silent: true},
+		{name: "an empty one of the home does not count", max: 100, cwd: "p/", files: map[string]string{"p/": "", "home/AGENTS.override.md": "", "home/AGENTS.md": "H"}, sources: []string{"home/AGENTS.md"}},
 		{name: "folders of that name", max: 100, cwd: "p", fallback: []string{"N"}, files: map[string]string{"p/AGENTS.md/": "", "p/N": "n"}, sources: []string{"p/N"}},
 		{name: "symbolic links", max: 100, cwd: "p", files: map[string]string{"doc": "D", "p/AGENTS.md": "->../doc"}, sources: []string{"p/AGENTS.md"}, texts: []string{"D\n"}},
 		{name: "dangling link", max: 100, cwd: "p", files: map[string]string{"p/AGENTS.md": "->nowhere"}},
@@ -101,7 +106,7 @@ func TestProjectDocs(t *testing.T) {
 			if len(got.Warnings) != tt.warnings {
 				t.Errorf("warnings: %q", got.Warnings)
 			}
-			if (got.Text == "") != (len(tt.sources) == 0) || !utf8.ValidString(got.Text) {
+			if (got.Text == "") != (tt.silent || len(tt.sources) == 0) || !utf8.ValidString(got.Text) {
 				t.Errorf("text: %q", got.Text)
 			}
 			at := 0
