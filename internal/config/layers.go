@@ -31,6 +31,12 @@ func (l *layers) files() []*node {
 	return out
 }
 
+// own reads what is for the user to say, or the system, and not for a project.
+func (l *layers) own() *reader {
+	trees := []*node{l.system, l.user}
+	return &reader{base: overlay(stack(trees), l.over), files: sources(trees)}
+}
+
 // present reports whether there is such a file.
 func (s *source) present() bool { return s.data != nil || s.broken >= 0 }
 
@@ -55,9 +61,10 @@ func sources(trees []*node) []*source {
 	return out
 }
 
-// broken is the first file of which not all is known, nil where there is none.
-func (r *reader) broken() *source {
-	for _, s := range r.files {
+// broken is the first of the files of which not all is known, nil where there is
+// none.
+func broken(files []*source) *source {
+	for _, s := range files {
 		if s.broken >= 0 {
 			return s
 		}
@@ -68,7 +75,7 @@ func (r *reader) broken() *source {
 // gone reports whether what table lacks is absent beyond doubt. A nil table is
 // one that was not found.
 func (r *reader) gone(table *node) bool {
-	if r.broken() == nil {
+	if broken(r.files) == nil {
 		return true
 	}
 	// With more than one file, the table may come from one and go on in another.

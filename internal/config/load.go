@@ -235,7 +235,7 @@ func decode(l layers) *Config {
 	c.Profile = r.selectProfile()
 	c.ProjectRootMarkers = r.rootMarkers()
 	if l.cwd != "" {
-		c.Trust = r.trust(l.cwd, project.Folders(l.cwd, c.ProjectRootMarkers)[0])
+		c.Trust = l.own().trust(l.cwd, project.Folders(l.cwd, c.ProjectRootMarkers)[0])
 	}
 
 	c.ForcedWorkspaces = r.workspaces()

@@ -47,8 +47,7 @@ var notOfProjects = [...]string{
 func (c *Config) In(cwd string) *Config {
 	l := c.layers
 	l.cwd, l.projects, l.found = cwd, nil, slices.Clone(l.found)
-	// What is trusted is for the user to say, not for a project.
-	trust := reader{base: overlay(stack([]*node{l.system, l.user}), l.over)}
+	own := l.own()
 	folders := project.Folders(cwd, c.ProjectRootMarkers)
 	for _, dir := range folders {
 		folder := filepath.Join(dir, projectFolder)
@@ -57,7 +56,7 @@ func (c *Config) In(cwd string) *Config {
 		}
 		tree, problems := readFile(folder, fileName)
 		p := projectLayer{tree: tree}
-		switch trust.trust(dir, folders[0]) {
+		switch own.trust(dir, folders[0]) {
 		case Trusted:
 			l.found = append(l.found, problems...)
 			l.found = append(l.found, strip(tree)...)
@@ -119,10 +118,13 @@ func (r *reader) rootMarkers() []string {
 // anything about; last about the repository of which it is a worktree.
 func (r *reader) trust(folders ...string) TrustLevel {
 	projects := r.base.get("projects")
-	if projects == nil || len(folders) == 0 || folders[0] == "" {
+	if projects == nil {
 		return ""
 	}
 	for _, dir := range append(folders, project.Repository(folders[len(folders)-1])) {
+		if dir == "" {
+			continue
+		}
 		entry := projects.get(dir)
 		if real, err := filepath.EvalSymlinks(dir); entry == nil && err == nil {
 			entry = projects.get(real)
@@ -131,7 +133,7 @@ func (r *reader) trust(folders ...string) TrustLevel {
 			continue
 		}
 		// Whatever cannot be read is no trust.
-		if level := entry.get("trust_level"); level != nil && level.kind == kindText && level.text == string(Trusted) && sure(level) {
+		if level := entry.get("trust_level"); level != nil && level.kind == kindText && level.text == string(Trusted) && r.sure(level) {
 			return Trusted
 		}
 		return Untrusted

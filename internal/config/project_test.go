@@ -58,7 +58,9 @@ func TestTrust(t *testing.T) {
 		{"by the link's name only", say("link", "trusted"), "p", nil, "user"},
 		{"a worktree", say("p", "trusted"), "tree", nil, "tree trusted"},
 		{"a folder that says it is one", say("p", "trusted"), "liar", nil, "user"},
+		{"a folder that borrows the file of one", say("p", "trusted"), "thief", nil, "user"},
 		{"no repository", say("plain", "trusted"), "plain/sub", nil, "user"},
+		{"a folder without a name", "[projects.'']\ntrust_level = 'trusted'\n[projects.'.']\ntrust_level = 'trusted'\n", "p", nil, "user"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := tree(t, map[string]string{
@@ -71,11 +73,15 @@ func TestTrust(t *testing.T) {
 				"tree/.codex/config.toml":    "model = 'tree'\n",
 				"liar/.git":                  "gitdir: @/p/.git/worktrees/w\n",
 				"liar/.codex/config.toml":    "model = 'liar'\n",
+				"thief/.codex/config.toml":   "model = 'thief'\n",
 				"plain/.codex/config.toml":   "model = 'plain'\n",
 				"plain/sub/.codex/skills/it": "",
 			})
 			if err := os.Symlink("p", filepath.Join(dir, "link")); err != nil {
 				t.Skip(err)
+			}
+			if err := os.Symlink("../tree/.git", filepath.Join(dir, "thief/.git")); err != nil {
+				t.Fatal(err)
 			}
 			for i := range tt.flags {
 				tt.flags[i] = strings.ReplaceAll(tt.flags[i], "@", dir)
@@ -151,13 +157,15 @@ writable_roots = ["below"]
 func TestBrokenProjects(t *testing.T) {
 	for level, refused := range map[string]bool{"trusted": true, "untrusted": false} {
 		for _, user := range []string{"", "sandbox_mode = 'workspace-write'\n"} {
-			dir := tree(t, map[string]string{
-				"home/config.toml":     user + "[projects.'@/p']\ntrust_level = '" + level + "'\n",
-				"p/.codex/config.toml": "model = 'p'\nx = \nsandbox_mode = 'read-only'\n",
-			})
-			c := loadHome(filepath.Join(dir, "home")).In(filepath.Join(dir, "p"))
-			if (c.SandboxMode.Err != nil) != refused {
-				t.Errorf("%s, %q: %+v", level, user, c.SandboxMode)
+			for _, broken := range []string{"x = \nsandbox_mode = 'read-only'\n", "x = \"\"\"\nsandbox_mode = 'read-only'\n"} {
+				dir := tree(t, map[string]string{
+					"home/config.toml":     user + "[projects.'@/p']\ntrust_level = '" + level + "'\n",
+					"p/.codex/config.toml": "model = 'p'\n" + broken,
+				})
+				c := loadHome(filepath.Join(dir, "home")).In(filepath.Join(dir, "p"))
+				if (c.SandboxMode.Err != nil) != refused {
+					t.Errorf("%s, %q, %q: %+v", level, user, broken, c.SandboxMode)
+				}
 			}
 		}
 	}
@@ -200,6 +208,36 @@ func TestSystem(t *testing.T) {
 	edit := protocol.ConfigEdit{KeyPath: "model", Value: []byte(`"m"`), MergeStrategy: protocol.MergeReplace}
 	if r, err := NewStore(o).WriteValue(t.Context(), &protocol.ConfigValueWriteParams{ConfigEdit: edit}); err != nil || r.Status != protocol.WriteOK {
 		t.Error(r, err)
+	}
+}
+
+// What a weaker file says is not certain where a stronger one may say something
+// else.
+func TestBrokenOverWhole(t *testing.T) {
+	const user = "x = \"\"\"\n[projects.'@/p']\ntrust_level = 'untrusted'\n"
+	dir := tree(t, map[string]string{
+		"system/config.toml": "sandbox_mode = 'danger-full-access'\nforced_login_method = 'api'\napproval_policy = 'never'\n" +
+			"[sandbox_workspace_write]\nnetwork_access = true\n[shell_environment_policy]\ninherit = 'all'\n[projects.'@/p']\ntrust_level = 'trusted'\n",
+		"home/config.toml":     user,
+		"p/.codex/config.toml": "model = 'p'\n",
+	})
+	c := Load(Options{Home: filepath.Join(dir, "home"), System: filepath.Join(dir, "system")}).In(filepath.Join(dir, "p"))
+	if c.SandboxMode.Err == nil || c.ForcedLoginMethod.Err == nil || c.ApprovalPolicy.Err == nil || c.SandboxWorkspaceWrite.Err == nil || c.ShellEnvironment.Err == nil {
+		t.Errorf("%+v", c)
+	}
+	if c.Model != "" || c.Trust != Untrusted {
+		t.Error(c.Model, c.Trust)
+	}
+}
+
+// A table that stands twice in one file is not made certain by another layer.
+func TestUnsureTables(t *testing.T) {
+	const file = "sandbox_workspace_write.network_access = true\nsandbox_workspace_write = { network_access = false }\n"
+	if c := load(t, file); c.SandboxWorkspaceWrite.Err == nil {
+		t.Error("alone")
+	}
+	if c := load(t, file, "sandbox_workspace_write.exclude_slash_tmp=true"); c.SandboxWorkspaceWrite.Err == nil {
+		t.Error("with an override of another part")
 	}
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"app-server/protocol"
@@ -43,9 +44,19 @@ func hidden(name string, s *source) error {
 	return fmt.Errorf("the setting %s may stand in a part of the configuration that could not be read: %s", name, s.reason.Details)
 }
 
-// sure reports whether a value is what its source says beyond doubt.
-func sure(n *node) bool {
-	return !n.unsure && (n.src.broken < 0 || n.at.from < n.src.broken)
+// sure reports whether a value is what the layers say beyond doubt.
+func (r *reader) sure(n *node) bool { return !n.unsure && r.doubt(n) == nil }
+
+// doubt is the file that leaves a value open: its own, which could not be read as
+// far as that, or a stronger one that may say something else; nil for none.
+func (r *reader) doubt(n *node) *source {
+	if n.src.broken >= 0 && n.at.from >= n.src.broken {
+		return n.src
+	}
+	if i := slices.Index(r.files, n.src); i >= 0 {
+		return broken(r.files[i+1:])
+	}
+	return nil
 }
 
 // restricted finds a restriction. Exactly one of node and error is set, or
@@ -62,26 +73,26 @@ func (r *reader) restricted(name string, in scope) (*node, string, error) {
 			return r.certain(n, name, joinKey("profiles", r.profile, name))
 		}
 		if r.prof != nil && !r.gone(r.prof) {
-			return nil, name, hidden(name, r.broken())
+			return nil, name, hidden(name, broken(r.files))
 		}
 	}
 	if n := r.base.get(name); n != nil {
 		return r.certain(n, name, name)
 	}
 	if !r.gone(r.base) {
-		return nil, name, hidden(name, r.broken())
+		return nil, name, hidden(name, broken(r.files))
 	}
 	return nil, name, nil
 }
 
 func (r *reader) certain(n *node, name, key string) (*node, string, error) {
-	switch {
-	case sure(n):
-		return n, key, nil
-	case n.unsure:
+	if n.unsure {
 		return nil, key, fmt.Errorf("the setting %s stands twice in %s", name, n.src.name)
 	}
-	return nil, key, hidden(name, n.src)
+	if s := r.doubt(n); s != nil {
+		return nil, key, hidden(name, s)
+	}
+	return n, key, nil
 }
 
 // scope says where a restriction may stand.
@@ -97,12 +108,12 @@ const (
 func (r *reader) profileDoubt(name string) error {
 	n := r.base.get(keyProfile)
 	if n == nil {
-		if src := r.broken(); !r.gone(r.base) && (src.data == nil || mentionsProfile(src.data[src.broken:])) {
-			return hidden(name, r.broken())
+		if src := broken(r.files); !r.gone(r.base) && (src.data == nil || mentionsProfile(src.data[src.broken:])) {
+			return hidden(name, broken(r.files))
 		}
 		return nil
 	}
-	if !sure(n) {
+	if !r.sure(n) {
 		_, _, err := r.certain(n, name, keyProfile)
 		return err
 	}
@@ -110,12 +121,12 @@ func (r *reader) profileDoubt(name string) error {
 		return unreadable(name, r.describe(n, keyProfile, "a text"))
 	}
 	if r.prof == nil {
-		if r.broken() != nil {
-			return hidden(name, r.broken())
+		if broken(r.files) != nil {
+			return hidden(name, broken(r.files))
 		}
 		return unreadable(name, r.describe(n, keyProfile, noSuchProfile))
 	}
-	if !sure(r.prof) && r.prof.unsure {
+	if r.prof.unsure {
 		return fmt.Errorf("the setting %s may stand in the selected profile, which stands twice in %s", name, r.prof.src.name)
 	}
 	return nil
@@ -123,9 +134,9 @@ func (r *reader) profileDoubt(name string) error {
 
 // mentionsProfile reports whether a text may hold the key profile: the word
 // itself, or an escape that could spell it.
-func mentionsProfile(b []byte) bool {
-	return regexp.MustCompile(`\bprofile\b|\\[uUx]`).Match(b)
-}
+func mentionsProfile(b []byte) bool { return spellsProfile.Match(b) }
+
+var spellsProfile = regexp.MustCompile(`\bprofile\b|\\[uUx]`)
 
 // noSuchProfile is what is wrong with a profile that is not there.
 const noSuchProfile = "this names no profile"
@@ -249,7 +260,7 @@ func (r *reader) approvalPolicy() (out Restricted[protocol.ApprovalPolicy]) {
 			return refuse(g, key, "this lacks the member "+part.name)
 		case m == nil:
 			continue
-		case m.unsure || m.src.isFile() && !sure(m):
+		case !r.sure(m):
 			return refuse(m, key+"."+part.name, "this value is not certain")
 		case m.kind != kindBool:
 			return refuse(m, key+"."+part.name, "true or false")

@@ -36,7 +36,7 @@ type tableReader struct {
 func (r *reader) restrictedTable(name string) (*tableReader, error) {
 	t := r.base.get(name)
 	if t == nil {
-		if src := r.broken(); src != nil {
+		if src := broken(r.files); src != nil {
 			// The table may stand anywhere.
 			return nil, hidden(name, src)
 		}
@@ -63,8 +63,8 @@ func (t *tableReader) part(name string) (*node, string) {
 	n := t.table.get(name)
 	switch {
 	case n == nil && !t.r.gone(t.table):
-		t.errs = append(t.errs, hidden(full, t.r.broken()))
-	case n != nil && !sure(n):
+		t.errs = append(t.errs, hidden(full, broken(t.r.files)))
+	case n != nil && !t.r.sure(n):
 		_, _, err := t.r.certain(n, full, full)
 		t.errs = append(t.errs, err)
 	default:

@@ -147,6 +147,7 @@ func overlay(base, over *node) *node {
 		return &out
 	}
 	out.closed = base.closed
+	out.unsure = base.unsure || over.unsure
 	out.hides = base.hides
 	out.src, out.at = base.src, base.at
 	for _, name := range base.names {

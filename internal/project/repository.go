@@ -11,7 +11,7 @@ const maxPointer = 16 << 10
 
 // Repository is the main folder of the repository of which root is a worktree;
 // empty where it is none. Both have to point at each other: a folder that only
-// says so is none.
+// says so, or has a link to the file of one, is none.
 func Repository(root string) string {
 	to, ok := strings.CutPrefix(pointer(filepath.Join(root, ".git")), "gitdir: ")
 	if !ok {
@@ -24,11 +24,11 @@ func Repository(root string) string {
 	if !filepath.IsAbs(back) {
 		back = filepath.Join(to, back)
 	}
-	here, err := os.Stat(filepath.Join(root, ".git"))
-	there, err2 := os.Stat(back)
+	here, err := os.Stat(root)
+	there, err2 := os.Stat(filepath.Dir(back))
 	worktrees := filepath.Dir(to)
 	git := filepath.Dir(worktrees)
-	if err != nil || err2 != nil || !os.SameFile(here, there) || filepath.Base(worktrees) != "worktrees" || filepath.Base(git) != ".git" {
+	if err != nil || err2 != nil || !os.SameFile(here, there) || filepath.Base(back) != ".git" || filepath.Base(worktrees) != "worktrees" || filepath.Base(git) != ".git" {
 		return ""
 	}
 	return filepath.Dir(git)
