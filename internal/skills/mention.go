@@ -2,7 +2,6 @@ package skills
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -25,18 +24,23 @@ func Mentions(text string) []Mention {
 // Pick chooses those of the skills that a mention names, each once and in their
 // own order. A name that several skills have names none of them.
 func Pick(all []Skill, mentions []Mention) []Skill {
+	names, files := map[string]bool{}, map[string]bool{}
+	for _, m := range mentions {
+		if m.Path == "" {
+			names[m.Name] = true
+		} else if !files[m.Path] {
+			files[m.Path], files[truePath(m.Path)] = true, true
+		}
+	}
 	same := map[string]int{}
 	for _, s := range all {
 		same[s.Name]++
 	}
 	var out []Skill
 	for _, s := range all {
-		if slices.ContainsFunc(mentions, func(m Mention) bool { return m.names(s) || m.Path == "" && m.Name == s.Name && same[s.Name] == 1 }) {
+		if files[s.Path] || names[s.Name] && same[s.Name] == 1 {
 			out = append(out, s)
 		}
 	}
 	return out
 }
-
-// names reports whether the mention's path is the skill's file.
-func (m Mention) names(s Skill) bool { return m.Path != "" && truePath(m.Path) == s.Path }

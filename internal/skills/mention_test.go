@@ -1,6 +1,8 @@
 package skills
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -48,5 +50,18 @@ func TestPick(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s: %s", tt.name, diff)
 		}
+	}
+}
+
+// A text can name as many files as it has room for, and each costs the file system
+// a look.
+func BenchmarkPick(b *testing.B) {
+	all := make([]Skill, 200)
+	for i := range all {
+		all[i].Path = fmt.Sprintf("/skills/%d/SKILL.md", i)
+	}
+	mentions := Mentions(strings.Repeat("[$a](/tmp/b)", 10_000))
+	for b.Loop() {
+		Pick(all, mentions)
 	}
 }
