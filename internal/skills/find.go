@@ -72,10 +72,7 @@ func (l *Lister) find(ctx context.Context, cwd string, extra []string, set Setti
 		f.folders = 0
 		f.walk(ctx, r.path, r.scope, 0)
 	}
-	for i := range f.skills {
-		m := &f.skills[i].SkillMetadata
-		m.Enabled = set.enabled(m)
-	}
+	set.apply(f.skills)
 	slices.SortStableFunc(f.skills, func(a, b Skill) int {
 		return cmp.Or(rank(a.Scope)-rank(b.Scope), strings.Compare(a.Name, b.Name), strings.Compare(a.Path, b.Path))
 	})
@@ -105,6 +102,9 @@ func (f *finder) walk(ctx context.Context, dir string, scope protocol.SkillScope
 	f.seen[dir] = true
 	f.folders++
 	for _, e := range entries {
+		if e.Type().IsRegular() && e.Name() != fileName {
+			continue // a folder may hold any number of files
+		}
 		path := filepath.Join(dir, e.Name())
 		switch st, err := os.Stat(path); {
 		case err != nil:

@@ -35,15 +35,23 @@ type Rule struct {
 	Enabled    bool
 }
 
-// enabled reports whether a skill is switched on.
-func (s Settings) enabled(m *protocol.SkillMetadata) bool {
-	on := true
-	for _, r := range s.Rules {
-		if r.Path != "" && truePath(r.Path) == m.Path || r.Name != "" && r.Name == m.Name {
-			on = r.Enabled
+// apply switches skills on and off.
+func (s Settings) apply(all []Skill) {
+	rules := slices.Clone(s.Rules)
+	for i, r := range rules {
+		if r.Path != "" {
+			rules[i].Path = truePath(r.Path)
 		}
 	}
-	return on
+	for i := range all {
+		m := &all[i].SkillMetadata
+		m.Enabled = true
+		for _, r := range rules {
+			if r.Path != "" && r.Path == m.Path || r.Name != "" && r.Name == m.Name {
+				m.Enabled = r.Enabled
+			}
+		}
+	}
 }
 
 // Lister lists skills. It is safe for concurrent use.
