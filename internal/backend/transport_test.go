@@ -1,15 +1,18 @@
 package backend
 
 import (
+	"context"
 	"encoding/pem"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -66,9 +69,15 @@ func TestProxyIsUsed(t *testing.T) {
 	}
 	c.transport.(*lazyTransport).made.CloseIdleConnections()
 
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	c = New(Options{Transport: mustTransport(t, map[string]string{"HTTPS_PROXY": "http://me:hidden-password@" + gone.Listener.Addr().String()})})
+	// A port that was closed may be somebody else's at once.
+	transport := mustTransport(t, map[string]string{"HTTPS_PROXY": "http://me:hidden-password@proxy.test:1"})
+	transport.DialContext = func(_ context.Context, network, address string) (net.Conn, error) {
+		if address != "proxy.test:1" {
+			t.Error(address)
+		}
+		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+	}
+	c = New(Options{Transport: transport})
 	fail := mustFail(t, c, &Request{Provider: Provider{BaseURL: "https://backend.test/v1"}})
 	if fail.Kind != KindConnectFailed || !strings.HasSuffix(fail.Message, "through the proxy") || strings.Contains(fail.Message+fail.Details, "hidden") {
 		t.Errorf("%+v", fail)
