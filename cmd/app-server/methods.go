@@ -88,30 +88,33 @@ func (s *server) startThread(_ context.Context, p *protocol.ThreadStartParams) (
 	cfg := s.settings.Current()
 	return r, nil, func(ctx context.Context) (protocol.ThreadStartResponse, rpc.Then, error) {
 		r, then, err := s.threads.StartThread(ctx, cfg, p)
-		return r, s.warned(ctx, r.Thread.ID, then), err
+		return s.begun(ctx, r, then, err)
 	}, nil
 }
 
-func (s *server) resumeThread(ctx context.Context, p *protocol.ThreadResumeParams) (protocol.ThreadStartResponse, func(), error) {
+func (s *server) resumeThread(ctx context.Context, p *protocol.ThreadResumeParams) (protocol.ThreadStartResponse, rpc.Then, error) {
 	r, then, err := s.threads.ResumeThread(ctx, p)
-	return r, s.warned(ctx, r.Thread.ID, then), err
+	return s.begun(ctx, r, then, err)
 }
 
-func (s *server) forkThread(ctx context.Context, p *protocol.ThreadForkParams) (protocol.ThreadStartResponse, func(), error) {
+func (s *server) forkThread(ctx context.Context, p *protocol.ThreadForkParams) (protocol.ThreadStartResponse, rpc.Then, error) {
 	r, then, err := s.threads.ForkThread(ctx, p)
-	return r, s.warned(ctx, r.Thread.ID, then), err
+	return s.begun(ctx, r, then, err)
 }
 
-// warned tells what is wrong with the settings of a thread that begins, after all
-// else that follows a response.
-func (s *server) warned(ctx context.Context, thread string, then func()) func() {
-	problems := s.threads.Problems(thread)
-	return func() {
+// begun tells what is wrong with the settings of a thread that has begun, after all
+// else that follows the response.
+func (s *server) begun(ctx context.Context, r protocol.ThreadStartResponse, then rpc.Then, err error) (protocol.ThreadStartResponse, rpc.Then, error) {
+	if err != nil {
+		return r, nil, err
+	}
+	problems := s.threads.Problems(r.Thread.ID)
+	return r, func() {
 		if then != nil {
 			then()
 		}
 		s.parent.warn(ctx, problems)
-	}
+	}, nil
 }
 
 // rateLimits asks the backend what is used of the plan. Only a ChatGPT sign-in
