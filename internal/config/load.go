@@ -146,7 +146,7 @@ func readFile(dir, name string) (*node, []Problem) {
 		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 			what = pe.Err.Error()
 		}
-		p := src.problem(span{}, "", "The file "+filepath.Base(src.name)+" could not be read.", what)
+		p := src.problem(span{}, "", "The file "+src.file()+" could not be read.", what)
 		src.broken, src.reason = 0, &p
 		return newTable(src), []Problem{p}
 	}

@@ -130,7 +130,7 @@ func (p *parser) failed(start int, at span, what string) int {
 		}
 		key = joinKey(parts...)
 	}
-	pr := p.src.problem(at, key, "A part of config.toml is not valid TOML and was not used.", what)
+	pr := p.src.problem(at, key, "A part of "+p.src.file()+" is not valid TOML and was not used.", what)
 	p.problems = append(p.problems, pr)
 	if p.src.broken < 0 {
 		p.src.broken = start
@@ -192,7 +192,7 @@ func (p *parser) header(e *unstable.Node, base, end int) {
 			return
 		}
 		if t.opened {
-			p.note(at, path, "A table stands twice in config.toml.", "the table was opened before; both are read as one")
+			p.note(at, path, "A table stands twice in "+p.src.file()+".", "the table was opened before; both are read as one")
 		}
 		if !t.opened {
 			t.at = at
@@ -243,7 +243,7 @@ func (p *parser) tooDeep(parts int, path []string, at span) bool {
 	if parts <= maxKeyParts {
 		return false
 	}
-	p.note(at, path[:1], "A key in config.toml has too many parts and was left out.", fmt.Sprintf("the key has more than %d parts", maxKeyParts))
+	p.note(at, path[:1], "A key in "+p.src.file()+" has too many parts and was left out.", fmt.Sprintf("the key has more than %d parts", maxKeyParts))
 	return true
 }
 
@@ -251,7 +251,7 @@ func (p *parser) tooDeep(parts int, path []string, at span) bool {
 // longer certain, because nobody knows which of the two was meant.
 func (p *parser) clash(c *conflict, path []string, at span) {
 	c.with.unsure = true
-	p.note(at, path, "A key stands twice in config.toml.", "the key has a value already; the first one is kept")
+	p.note(at, path, "A key stands twice in "+p.src.file()+".", "the key has a value already; the first one is kept")
 }
 
 // note adds a problem about a key unless there are too many.

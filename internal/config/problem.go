@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
@@ -88,6 +89,9 @@ func (s *source) problem(at span, key, summary, what string) Problem {
 	}
 	return p
 }
+
+// file is the name of a file without its folder.
+func (s *source) file() string { return filepath.Base(s.name) }
 
 // isFile reports whether the source is a file and not an override.
 func (s *source) isFile() bool { return s.name != nameFlag && s.name != nameThread }

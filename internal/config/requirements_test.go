@@ -2,6 +2,7 @@ package config
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -50,6 +51,11 @@ func TestRequirements(t *testing.T) {
 				t.Error(diff, err)
 			}
 			c := s.Current()
+			for _, p := range c.Problems {
+				if strings.Contains(p.Summary, fileName) {
+					t.Error("the wrong file is named:", p.Summary)
+				}
+			}
 			if broken := tt.want == "error"; broken != (c.Requirements.Err != nil) || broken != (len(c.Problems) > 0) {
 				t.Error(c.Requirements.Err, c.Problems)
 			}
