@@ -181,10 +181,7 @@ func unanswered(items []jsontext.Value) []jsontext.Value {
 	}
 	var out []jsontext.Value
 	for _, c := range calls {
-		a := pairing{outputs[itemFunction], c.source}
-		if c.Kind == tools.CallCustom {
-			a.output = outputs[itemCustom]
-		}
+		a := pairing{c.output(), c.source}
 		if answers[a]--; answers[a] < 0 {
 			out = append(out, outputItem(c, tools.Output{Text: "The call was aborted before it was done. It may have been carried out in part."}))
 		}

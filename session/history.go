@@ -94,7 +94,7 @@ type message struct {
 }
 
 func messageItem(role string, parts ...part) jsontext.Value {
-	return encode(message{"message", role, parts})
+	return encode(message{itemMessage, role, parts})
 }
 
 // Roles of messages that this server writes.
@@ -112,12 +112,16 @@ type waitingCall struct {
 	source string
 }
 
+// output is the type of the item that answers the call.
+func (c waitingCall) output() string {
+	if c.Kind == tools.CallCustom {
+		return outputs[itemCustom]
+	}
+	return outputs[itemFunction]
+}
+
 // outputItem is the answer to a call.
 func outputItem(c waitingCall, out tools.Output) jsontext.Value {
-	kind := "function_call_output"
-	if c.Kind == tools.CallCustom {
-		kind = "custom_tool_call_output"
-	}
 	content := out.Content
 	if content == nil {
 		content = encode(out.Text)
@@ -126,7 +130,7 @@ func outputItem(c waitingCall, out tools.Output) jsontext.Value {
 		Type   string         `json:"type"`
 		CallID string         `json:"call_id"`
 		Output jsontext.Value `json:"output"`
-	}{kind, c.source, content})
+	}{c.output(), c.source, content})
 }
 
 // modelItem is what the turn reads of an item of the model.

@@ -72,8 +72,7 @@ func imageParts(url string) []part {
 
 // inputParts turns the user's input into the parts of a message. It reads image
 // files, and so may wait for the disk. URLs of images go as given, and skills
-// follow in messages of their own.
-// Relative paths start at cwd.
+// follow in messages of their own. Relative paths start at cwd.
 func inputParts(input []protocol.UserInput, cwd string) []part {
 	var parts []part
 	for _, in := range input {
