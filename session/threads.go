@@ -3,11 +3,11 @@ package session
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"app-server/internal/config"
+	"app-server/internal/plainfile"
 	"app-server/internal/prompt"
 	"app-server/internal/tools"
 	"app-server/protocol"
@@ -102,13 +102,9 @@ func baseInstructions(cfg *config.Config, given *string) (string, error) {
 	case given != nil:
 		return *given, nil
 	case cfg.ModelInstructionsFile != "":
-		info, err := os.Stat(cfg.ModelInstructionsFile)
-		if err == nil && (!info.Mode().IsRegular() || info.Size() > maxInstructionsFile) {
-			err = fmt.Errorf("it is no regular file of up to %d bytes", maxInstructionsFile)
-		}
-		var text []byte
-		if err == nil {
-			text, err = os.ReadFile(cfg.ModelInstructionsFile)
+		text, more, err := plainfile.Read(cfg.ModelInstructionsFile, maxInstructionsFile)
+		if more {
+			err = fmt.Errorf("it is larger than %d bytes", maxInstructionsFile)
 		}
 		if err != nil {
 			return "", protocol.Invalid(protocol.ReasonConfig, "model_instructions_file %s cannot be read: %v", cfg.ModelInstructionsFile, plainCause(err))

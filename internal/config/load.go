@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"app-server/internal/plainfile"
 	"app-server/internal/project"
 	"app-server/protocol"
 )
@@ -155,27 +155,15 @@ func readFile(dir, name string) (*node, []Problem) {
 }
 
 func readBounded(path string) ([]byte, error) {
-	// Opening a pipe would wait for a writer, a device may never end.
-	if st, err := os.Stat(path); err != nil {
+	data, more, err := plainfile.Read(path, maxFileBytes)
+	if more {
+		return nil, fmt.Errorf("the file is larger than %d bytes", maxFileBytes)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(path); err == nil {
 			// What it points at may restrict, so it does not count as absent.
 			return nil, errors.New("this link leads nowhere")
 		}
-		return nil, err
-	} else if !st.Mode().IsRegular() {
-		return nil, errors.New("this is no regular file")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err == nil && len(data) > maxFileBytes {
-		err = fmt.Errorf("the file is larger than %d bytes", maxFileBytes)
-	}
-	if data == nil {
-		data = []byte{}
 	}
 	return data, err
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"app-server/internal/plainfile"
 )
 
 const (
@@ -17,6 +19,9 @@ const (
 	maxDiffWait = 30 * time.Second
 	// maxBases is how many candidates for a base are weighed against each other.
 	maxBases = 50
+	// maxIndex bounds the copy of an index, in bytes: that of the largest repositories
+	// has a tenth of it. Git refuses one that is cut.
+	maxIndex = 1 << 30
 )
 
 // Diff is what a working tree has that no remote has.
@@ -147,9 +152,9 @@ func (g runner) copyIndex(ctx context.Context) (path string, remove func(), err 
 		_ = os.Remove(tmp.Name())
 		_ = os.Remove(tmp.Name() + ".lock")
 	}
-	in, err := os.Open(index)
+	in, err := plainfile.Open(index)
 	if err == nil {
-		_, err = io.Copy(tmp, in)
+		_, err = io.Copy(tmp, io.LimitReader(in, maxIndex))
 		_ = in.Close()
 	} else if errors.Is(err, fs.ErrNotExist) {
 		err = nil

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"app-server/internal/plainfile"
 )
 
 // maxPointer bounds the files of git that hold one path.
@@ -34,14 +36,10 @@ func Repository(root string) string {
 	return filepath.Dir(git)
 }
 
-// pointer reads a file that holds one line.
+// pointer reads a file that holds one line; empty where there is none.
 func pointer(path string) string {
-	st, err := os.Stat(path)
-	if err != nil || !st.Mode().IsRegular() || st.Size() > maxPointer {
-		return ""
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
+	b, more, err := plainfile.Read(path, maxPointer)
+	if err != nil || more {
 		return ""
 	}
 	return strings.TrimSpace(string(b))

@@ -3,7 +3,6 @@ package prompt
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"app-server/internal/excerpt"
+	"app-server/internal/plainfile"
 	"app-server/internal/project"
 )
 
@@ -128,10 +129,6 @@ func (g *gatherer) file(path string) outcome {
 		return absent
 	case info.IsDir():
 		return absent
-	case !info.Mode().IsRegular():
-		// Reading a pipe would wait for a writer.
-		g.warn("The instruction file %s is no regular file and was left out.", oneLine(path))
-		return absent
 	case slices.ContainsFunc(g.seen, func(other fs.FileInfo) bool { return os.SameFile(info, other) }):
 		return said
 	}
@@ -139,16 +136,18 @@ func (g *gatherer) file(path string) outcome {
 		g.warn("The instruction file %s was left out, because the limit for such files is used up.", oneLine(path))
 		return said
 	}
-	content, cut, err := readUpTo(path, g.left)
+	data, _, err := plainfile.Read(path, g.left+1)
 	if err != nil {
 		g.warn("The instruction file %s could not be read: %v", oneLine(path), reason(err))
 		return absent
 	}
+	cut := len(data) > g.left
+	content := strings.TrimPrefix(excerpt.Head(string(data), g.left), "\uFEFF")
 	if !utf8.ValidString(content) {
 		g.warn("The instruction file %s is not valid UTF-8; bad bytes were replaced.", oneLine(path))
 		content = strings.ToValidUTF8(content, "\uFFFD")
 		if len(content) > g.left {
-			content, cut = trimToRune(content[:g.left]), true
+			content, cut = excerpt.Head(content, g.left), true
 		}
 	}
 	if strings.TrimSpace(content) == "" {
@@ -168,37 +167,6 @@ func (g *gatherer) file(path string) outcome {
 	}
 	g.text.WriteString("</file>\n")
 	return said
-}
-
-// readUpTo reads at most limit bytes and reports whether there was more. What
-// is cut ends with a whole character.
-func readUpTo(path string, limit int) (content string, cut bool, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", false, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
-	if err != nil {
-		return "", false, err
-	}
-	if len(b) <= limit {
-		return strings.TrimPrefix(string(b), "\uFEFF"), false, nil
-	}
-	return strings.TrimPrefix(trimToRune(string(b[:limit])), "\uFEFF"), true, nil
-}
-
-// trimToRune drops an unfinished character at the end.
-func trimToRune(s string) string {
-	for back := 1; back < utf8.UTFMax && back <= len(s); back++ {
-		if tail := s[len(s)-back:]; utf8.RuneStart(tail[0]) {
-			if !utf8.FullRuneInString(tail) {
-				return s[:len(s)-back]
-			}
-			return s
-		}
-	}
-	return s
 }
 
 // reason is an error without the path that it repeats.

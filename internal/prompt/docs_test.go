@@ -123,11 +123,3 @@ func TestProjectDocs(t *testing.T) {
 		})
 	}
 }
-
-func TestTrimToRune(t *testing.T) {
-	for in, want := range map[string]string{"": "", "a": "a", "é": "é", "a\xc3": "a", "\xf0\x9f\x98": "", "a\xff": "a\xff", "\x80\x80\x80\x80": "\x80\x80\x80\x80", "😀": "😀"} {
-		if got := trimToRune(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}

@@ -3,7 +3,8 @@ package prompt
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
+
+	"app-server/internal/excerpt"
 )
 
 // Skill is a skill that the model may use by itself.
@@ -60,15 +61,8 @@ Where the user names a skill, as $name or in plain words, and where a task is ju
 
 // skillLine is one skill in the list.
 func skillLine(s Skill, limit int) string {
-	description := s.Description
-	if len(description) > limit {
-		for limit > 0 && !utf8.RuneStart(description[limit]) {
-			limit--
-		}
-		description = description[:limit]
-	}
 	// What a project's files say must not end the list.
-	line := "- " + s.Name + ": " + description + " (file: " + s.Path + ")"
+	line := "- " + s.Name + ": " + excerpt.Head(s.Description, limit) + " (file: " + s.Path + ")"
 	return oneLine(strings.ReplaceAll(line, skillsClose, "&lt;"+skillsClose[1:])) + "\n"
 }
 

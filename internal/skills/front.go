@@ -3,15 +3,14 @@ package skills
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
+	"app-server/internal/plainfile"
 	"app-server/protocol"
 )
 
@@ -72,7 +71,7 @@ type Skill struct {
 // path and without quoting the file.
 func readSkill(path string) (Skill, error) {
 	var none Skill
-	content, err := readFile(path)
+	content, _, err := readFile(path)
 	if err != nil {
 		return none, err
 	}
@@ -105,29 +104,18 @@ func readSkill(path string) (Skill, error) {
 // Text is all of the skill's file, and whether it was too long to be read to its
 // end.
 func (s Skill) Text() (text string, cut bool, err error) {
-	if text, err = readFile(s.Path); err != nil {
+	if text, cut, err = readFile(s.Path); err != nil {
 		return "", false, err
 	}
-	return strings.ToValidUTF8(text, "\uFFFD"), len(text) >= maxFileBytes, nil
+	return strings.ToValidUTF8(text, "\uFFFD"), cut, nil
 }
 
-func readFile(path string) (string, error) {
-	// Opening a pipe would wait for a writer.
-	if st, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("the file could not be read: %w", cause(err))
-	} else if !st.Mode().IsRegular() {
-		return "", errors.New("this is no regular file")
-	}
-	f, err := os.Open(path)
+func readFile(path string) (text string, cut bool, err error) {
+	b, cut, err := plainfile.Read(path, maxFileBytes)
 	if err != nil {
-		return "", fmt.Errorf("the file could not be read: %w", cause(err))
+		return "", false, fmt.Errorf("the file could not be read: %w", cause(err))
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFileBytes))
-	if err != nil {
-		return "", fmt.Errorf("the file could not be read: %w", cause(err))
-	}
-	return strings.TrimPrefix(string(b), "\uFEFF"), nil
+	return strings.TrimPrefix(string(b), "\uFEFF"), cut, nil
 }
 
 // cause is an error without the path that stands beside it anyway.
@@ -200,7 +188,7 @@ func lineOf(err error) string {
 // be shown and used. A file that is not there or cannot be read says nothing.
 func (s *Skill) readExtras() {
 	dir := filepath.Dir(s.Path)
-	content, err := readFile(filepath.Join(dir, "agents", "openai.yaml"))
+	content, _, err := readFile(filepath.Join(dir, "agents", "openai.yaml"))
 	if err != nil {
 		return
 	}
