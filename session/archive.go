@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"app-server/internal/plainfile"
 	"app-server/internal/rollout"
 	"app-server/protocol"
 )
@@ -79,5 +80,5 @@ func (m *Manager) moveError(err error, id string) error {
 		return storageError(err, id)
 	}
 	m.log.Warn("thread not moved", zap.String("thread", id), zap.Error(err))
-	return protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "The file of the thread %s cannot be moved: %v", id, plainCause(err))
+	return protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "The file of the thread %s cannot be moved: %v", id, plainfile.Cause(err))
 }

@@ -1,14 +1,13 @@
 package session
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"unicode/utf8"
 
 	"app-server/internal/excerpt"
 	"app-server/internal/imagefile"
+	"app-server/internal/plainfile"
 	"app-server/protocol"
 )
 
@@ -86,7 +85,7 @@ func inputParts(input []protocol.UserInput, cwd string) []part {
 		case protocol.InputLocalImage:
 			url, err := imagefile.DataURL(absolute(in.Path, cwd))
 			if err != nil {
-				parts = append(parts, textPart(fmt.Sprintf("The image %s could not be read: %v", in.Path, plainCause(err))))
+				parts = append(parts, textPart(fmt.Sprintf("The image %s could not be read: %v", in.Path, plainfile.Cause(err))))
 				continue
 			}
 			parts = append(parts, imageParts(url)...)
@@ -110,13 +109,4 @@ func words(input []protocol.UserInput) []string {
 		}
 	}
 	return out
-}
-
-// plainCause drops the path from an error that is told beside it.
-func plainCause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"app-server/internal/plainfile"
 	"app-server/internal/rollout"
 	"app-server/protocol"
 )
@@ -96,7 +97,7 @@ func (m *Manager) ListThreads(ctx context.Context, p *protocol.ThreadListParams)
 		return r, err
 	case err != nil:
 		m.log.Warn("threads not listed", zap.Error(err))
-		return r, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "The threads cannot be listed: %v", plainCause(err))
+		return r, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "The threads cannot be listed: %v", plainfile.Cause(err))
 	}
 	r.NextCursor, r.BackwardsCursor = optional(page.Next), optional(page.Back)
 	for i := range page.Entries {

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"app-server/internal/plainfile"
 	"app-server/internal/rollout"
 	"app-server/protocol"
 )
@@ -139,5 +140,5 @@ func (m *Manager) described(given string) (t *thread, id string, err error) {
 // describeError is what the parent is told where something was not noted down.
 func (m *Manager) describeError(err error, id string) error {
 	m.log.Warn("thread not described", zap.String("thread", id), zap.Error(err))
-	return protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "This cannot be stored for the thread %s: %v", id, plainCause(err))
+	return protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "This cannot be stored for the thread %s: %v", id, plainfile.Cause(err))
 }

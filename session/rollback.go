@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 
+	"app-server/internal/plainfile"
 	"app-server/internal/rollout"
 	"app-server/protocol"
 )
@@ -61,7 +62,7 @@ func (t *thread) rollback(ctx context.Context, turns int) error {
 		return nil
 	}
 	if err := t.file.AppendNow(rollout.RolledBack(turns)); err != nil {
-		return protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "The thread cannot be written: %v", plainCause(err))
+		return protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "The thread cannot be written: %v", plainfile.Cause(err))
 	}
 	log, err := t.outline(ctx, t.past)
 	if err != nil {

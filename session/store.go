@@ -13,6 +13,7 @@ import (
 
 	"app-server/internal/config"
 	"app-server/internal/git"
+	"app-server/internal/plainfile"
 	"app-server/internal/rollout"
 	"app-server/protocol"
 )
@@ -38,9 +39,9 @@ func (t *thread) write(records ...rollout.Record) (warnings []string) {
 	switch {
 	case !errors.As(err, &failed) || failed.Repeated:
 	case failed.GaveUp:
-		warnings = append(warnings, fmt.Sprintf("The thread is not written to %s any more, because too much of it was waiting: %v. What is said from here on is lost when the server ends.", failed.Path, plainCause(failed.Err)))
+		warnings = append(warnings, fmt.Sprintf("The thread is not written to %s any more, because too much of it was waiting: %v. What is said from here on is lost when the server ends.", failed.Path, plainfile.Cause(failed.Err)))
 	default:
-		warnings = append(warnings, fmt.Sprintf("The thread cannot be written to %s: %v. It goes on, and what is missing is written as soon as that is possible.", failed.Path, plainCause(failed.Err)))
+		warnings = append(warnings, fmt.Sprintf("The thread cannot be written to %s: %v. It goes on, and what is missing is written as soon as that is possible.", failed.Path, plainfile.Cause(failed.Err)))
 	}
 	return warnings
 }

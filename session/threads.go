@@ -107,7 +107,7 @@ func baseInstructions(cfg *config.Config, given *string) (string, error) {
 			err = fmt.Errorf("it is larger than %d bytes", maxInstructionsFile)
 		}
 		if err != nil {
-			return "", protocol.Invalid(protocol.ReasonConfig, "model_instructions_file %s cannot be read: %v", cfg.ModelInstructionsFile, plainCause(err))
+			return "", protocol.Invalid(protocol.ReasonConfig, "model_instructions_file %s cannot be read: %v", cfg.ModelInstructionsFile, plainfile.Cause(err))
 		}
 		return string(text), nil
 	}

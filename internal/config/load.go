@@ -142,11 +142,7 @@ func readFile(dir, name string) (*node, []Problem) {
 		return newTable(src), nil
 	}
 	if err != nil {
-		what := err.Error()
-		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-			what = pe.Err.Error()
-		}
-		p := src.problem(span{}, "", "The file "+src.file()+" could not be read.", what)
+		p := src.problem(span{}, "", "The file "+src.file()+" could not be read.", plainfile.Cause(err).Error())
 		src.broken, src.reason = 0, &p
 		return newTable(src), []Problem{p}
 	}

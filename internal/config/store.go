@@ -2,8 +2,6 @@ package config
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +11,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"app-server/internal/atomicfile"
+	"app-server/internal/plainfile"
 	"app-server/protocol"
 )
 
@@ -179,11 +178,7 @@ func save(file string, text []byte) error {
 		err = atomicfile.Replace(file, text)
 	}
 	if err != nil {
-		reason := err
-		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-			reason = pe.Err
-		}
-		return protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "config.toml could not be written: %v", reason)
+		return protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "config.toml could not be written: %v", plainfile.Cause(err))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ package plainfile
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -47,4 +48,13 @@ func Read(path string, most int) (data []byte, more bool, err error) {
 		data = data[:most]
 	}
 	return data, more, nil
+}
+
+// Cause is an error of the file system without the path, for a message that names
+// the file anyway.
+func Cause(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
 }

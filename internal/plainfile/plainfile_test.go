@@ -4,6 +4,7 @@ package plainfile
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -42,5 +43,15 @@ func TestRead(t *testing.T) {
 		if string(data) != tt.data || more != tt.more || !errors.Is(err, tt.err) || (data == nil) != (err != nil) {
 			t.Errorf("%s, %d: %q %v %v", tt.path, tt.most, data, more, err)
 		}
+	}
+}
+
+func TestCause(t *testing.T) {
+	_, err := Open("/absent/file")
+	if got := Cause(fmt.Errorf("read: %w", err)); got != syscall.ENOENT {
+		t.Error(got)
+	}
+	if got := Cause(ErrOther); got != ErrOther {
+		t.Error(got)
 	}
 }

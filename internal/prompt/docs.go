@@ -125,7 +125,7 @@ func (g *gatherer) file(path string) outcome {
 	case errors.Is(err, fs.ErrNotExist):
 		return absent
 	case err != nil:
-		g.warn("The instruction file %s could not be read: %v", oneLine(path), reason(err))
+		g.warn("The instruction file %s could not be read: %v", oneLine(path), plainfile.Cause(err))
 		return absent
 	case info.IsDir():
 		return absent
@@ -138,7 +138,7 @@ func (g *gatherer) file(path string) outcome {
 	}
 	data, _, err := plainfile.Read(path, g.left+1)
 	if err != nil {
-		g.warn("The instruction file %s could not be read: %v", oneLine(path), reason(err))
+		g.warn("The instruction file %s could not be read: %v", oneLine(path), plainfile.Cause(err))
 		return absent
 	}
 	cut := len(data) > g.left
@@ -167,12 +167,4 @@ func (g *gatherer) file(path string) outcome {
 	}
 	g.text.WriteString("</file>\n")
 	return said
-}
-
-// reason is an error without the path that it repeats.
-func reason(err error) error {
-	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }

@@ -3,7 +3,6 @@ package skills
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
@@ -113,17 +112,9 @@ func (s Skill) Text() (text string, cut bool, err error) {
 func readFile(path string) (text string, cut bool, err error) {
 	b, cut, err := plainfile.Read(path, maxFileBytes)
 	if err != nil {
-		return "", false, fmt.Errorf("the file could not be read: %w", cause(err))
+		return "", false, fmt.Errorf("the file could not be read: %w", plainfile.Cause(err))
 	}
 	return strings.TrimPrefix(string(b), "\uFEFF"), cut, nil
-}
-
-// cause is an error without the path that stands beside it anyway.
-func cause(err error) error {
-	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // frontMatter is the text between a fence on the first line and the next one.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"app-server/internal/plainfile"
 )
 
 // Decision is what a rule says about a command; the stricter is the greater.
@@ -61,7 +63,7 @@ func (b *Book) Load() Set {
 	}
 	entries, err := os.ReadDir(b.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		problem(b.dir, withoutPath(err))
+		problem(b.dir, plainfile.Cause(err))
 	}
 	for _, e := range entries {
 		if filepath.Ext(e.Name()) != ".rules" {
@@ -81,26 +83,14 @@ func (b *Book) Load() Set {
 }
 
 func load(file string) ([]Rule, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, withoutPath(err)
+	text, more, err := plainfile.Read(file, maxFile)
+	if more {
+		err = fmt.Errorf("the file is larger than %d bytes", maxFile)
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, errors.New("not a file of a reasonable size")
-	}
-	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, withoutPath(err)
+		return nil, plainfile.Cause(err)
 	}
 	return Parse(string(text))
-}
-
-// withoutPath takes the path out of an error of the file system.
-func withoutPath(err error) error {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		return p.Err
-	}
-	return err
 }
 
 // Match returns the strictest rule for a command, given as its words.
