@@ -33,10 +33,11 @@ type docs struct{ cwd, text string }
 // docsFor reads the instruction files of the turn's working directory, where it
 // is another than the one they were read for.
 func (u *turn) docsFor(known docs) docs {
-	if known.cwd == u.set.cwd {
+	cwd := u.set.place()
+	if known.cwd == cwd {
 		return known
 	}
-	return docs{u.set.cwd, prompt.ProjectDocs(docsOptions(u.th.cfg, u.set.cwd)).Text}
+	return docs{cwd, prompt.ProjectDocs(docsOptions(u.th.cfg, cwd)).Text}
 }
 
 func docsOptions(cfg *config.Config, cwd string) prompt.DocsOptions {
@@ -52,7 +53,7 @@ func (u *turn) tellContext() []jsontext.Value {
 	now := told{
 		begun: true,
 		settings: prompt.Settings{
-			Cwd: s.cwd, Model: s.model, Sandbox: s.sandbox, Approval: s.approval, Personality: s.personality,
+			Cwd: s.place(), Model: s.model, Sandbox: s.sandbox, Approval: s.approval, Personality: s.personality,
 		},
 		modeDeveloper: s.modeDeveloper,
 		date:          u.started.Format(time.DateOnly),

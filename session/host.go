@@ -100,7 +100,7 @@ func toolEnv(s settings, info backend.ModelInfo, cfg *config.Config) tools.Env {
 			Images: of.Images, OriginalDetail: of.OriginalDetail, SearchImages: of.SearchImages,
 		},
 		OutputTokens: of.OutputTokens,
-		Cwd:          s.cwd, Detached: s.detached, Sandbox: s.sandbox, Approval: s.approval, Mode: s.mode,
+		Cwd:          s.place(), Detached: s.detached, Sandbox: s.sandbox, Approval: s.approval, Mode: s.mode,
 	}
 }
 

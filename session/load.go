@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 
 	"github.com/go-json-experiment/json"
@@ -177,8 +178,8 @@ type lastSettings struct {
 
 func settingsOf(log *rollout.Log) lastSettings {
 	l := lastSettings{log.Meta.ModelProvider, log.Meta.Cwd, log.Settings}
-	if l.Settings != nil && l.Settings.Cwd != "" {
-		l.cwd = l.Settings.Cwd
+	if l.Settings != nil {
+		l.cwd = cmp.Or(l.Settings.ThreadCwd, l.Settings.Cwd, l.cwd)
 	}
 	return l
 }

@@ -197,7 +197,7 @@ func (u *turn) reviewed() error {
 	mergeBase := ""
 	if r.target.Type == protocol.ReviewBaseBranch {
 		// Without an answer the reviewer is told to find out by itself.
-		mergeBase, _ = git.MergeBase(u.ctx, u.set.cwd, r.target.Branch, u.th.m.getenv)
+		mergeBase, _ = git.MergeBase(u.ctx, u.set.place(), r.target.Branch, u.th.m.getenv)
 	}
 	task := reviewInput(prompt.ReviewTask(r.target, mergeBase))
 	if err := u.converse([]steer{{input: task, chars: inputChars(task)}}); err != nil {

@@ -15,7 +15,7 @@ const skillsShare = 50
 // skillsFor lists the skills of the turn's working directory for the model, where
 // it is another than the one they were listed for.
 func (u *turn) skillsFor(known docs) docs {
-	m, cfg, cwd := u.th.m, u.th.cfg, u.set.cwd
+	m, cfg, cwd := u.th.m, u.th.cfg, u.set.place()
 	if known.cwd == cwd {
 		return known
 	}
@@ -48,7 +48,7 @@ func (u *turn) giveSkills(input []protocol.UserInput) {
 	if len(mentions) == 0 || t.m.skills == nil {
 		return
 	}
-	all := t.m.skills(t.m.base, u.set.cwd, t.cfg)
+	all := t.m.skills(t.m.base, u.set.place(), t.cfg)
 	for _, m := range asked {
 		if len(skills.Pick(all, []skills.Mention{m})) == 0 {
 			t.m.warn(t.id, fmt.Sprintf("There is no enabled skill %q in the file %s.", m.Name, m.Path))

@@ -86,8 +86,11 @@ func (u *turn) storedSettings() *rollout.Settings {
 // stored are settings in the form of the file, which has a summary always.
 func (s *settings) stored() *rollout.Settings {
 	out := &rollout.Settings{
-		Cwd: s.cwd, Model: s.model, Approval: s.approval, Sandbox: s.sandbox, Reviewer: s.reviewer,
+		Cwd: s.place(), Model: s.model, Approval: s.approval, Sandbox: s.sandbox, Reviewer: s.reviewer,
 		Effort: s.effort, Summary: s.summary, Personality: s.personality, Developer: &s.developer,
+	}
+	if out.Cwd != s.cwd {
+		out.ThreadCwd = s.cwd
 	}
 	if out.Summary == "" {
 		out.Summary = defaultSummary(s.model)

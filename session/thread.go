@@ -237,7 +237,6 @@ func (t *thread) replace(u *turn) error {
 
 // newTurn makes a turn, which does its task once it is armed.
 func (t *thread) newTurn(id string, kind turnKind, s settings) *turn {
-	s.cwd = s.place()
 	u := &turn{
 		id: id, kind: kind, th: t, set: s, info: backend.LookupModel(s.model), provider: t.cfg.Providers[s.provider],
 		state: &backend.TurnState{TurnID: id, Sandbox: string(s.sandbox.Mode())},

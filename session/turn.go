@@ -198,7 +198,7 @@ func (u *turn) hear(input []protocol.UserInput) {
 		}
 	})
 	u.itemStarted(item)
-	if parts := inputParts(input, u.set.cwd); len(parts) > 0 {
+	if parts := inputParts(input, u.set.place()); len(parts) > 0 {
 		u.remember(messageItem(roleUser, parts...))
 		u.conv.words = append(u.conv.words, words(input)...)
 	}

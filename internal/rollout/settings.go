@@ -11,11 +11,14 @@ import (
 
 // Settings are the settings that a turn ran with.
 type Settings struct {
-	TurnID   string
-	Cwd      string
-	Model    string
-	Approval protocol.ApprovalPolicy
-	Sandbox  protocol.SandboxPolicy
+	TurnID string
+	Cwd    string
+	// ThreadCwd is the thread's working directory where the turn had another, else
+	// empty.
+	ThreadCwd string
+	Model     string
+	Approval  protocol.ApprovalPolicy
+	Sandbox   protocol.SandboxPolicy
 	// Reviewer, Effort, Summary, Personality, Tier and Mode are empty or nil
 	// where nothing was set, or nothing is known.
 	Reviewer    protocol.ApprovalsReviewer
@@ -43,7 +46,7 @@ func TurnContext(s *Settings) Record {
 		summary = protocol.SummaryAuto // the reference does not read the line without one
 	}
 	return one(lineContext, &contextLine{
-		TurnID: s.TurnID, Cwd: s.Cwd, Date: s.Date, Timezone: s.Timezone, Approval: s.Approval, Reviewer: s.Reviewer,
+		TurnID: s.TurnID, Cwd: s.Cwd, ThreadCwd: s.ThreadCwd, Date: s.Date, Timezone: s.Timezone, Approval: s.Approval, Reviewer: s.Reviewer,
 		Sandbox: sandbox, Model: s.Model, Personality: s.Personality, Mode: s.Mode, Effort: s.Effort, Summary: summary,
 		Tier: s.Tier, Developer: s.Developer,
 	})
@@ -53,6 +56,7 @@ func TurnContext(s *Settings) Record {
 type contextLine struct {
 	TurnID      string                      `json:"turn_id,omitzero"`
 	Cwd         string                      `json:"cwd"`
+	ThreadCwd   string                      `json:"thread_cwd,omitzero"` // which the reference passes over
 	Date        string                      `json:"current_date,omitzero"`
 	Timezone    string                      `json:"timezone,omitzero"`
 	Approval    protocol.ApprovalPolicy     `json:"approval_policy"`
@@ -134,6 +138,7 @@ func readSettings(raw jsontext.Value) (s Settings, ok bool) {
 	var in struct {
 		TurnID      string         `json:"turn_id"`
 		Cwd         string         `json:"cwd"`
+		ThreadCwd   jsontext.Value `json:"thread_cwd"`
 		Date        string         `json:"current_date"`
 		Timezone    string         `json:"timezone"`
 		Approval    jsontext.Value `json:"approval_policy"`
@@ -151,6 +156,7 @@ func readSettings(raw jsontext.Value) (s Settings, ok bool) {
 		return s, false
 	}
 	s = Settings{TurnID: in.TurnID, Cwd: in.Cwd, Model: in.Model, Date: in.Date, Timezone: in.Timezone}
+	optional(in.ThreadCwd, &s.ThreadCwd)
 	optional(in.Reviewer, &s.Reviewer)
 	optional(in.Personality, &s.Personality)
 	optional(in.Effort, &s.Effort)
