@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"app-server/protocol"
 )
@@ -67,6 +68,11 @@ func extendAnywhere(t *testing.T, path string) {
 		if diff := cmp.Diff(want, asJSON(t, summarize(t, longer))); diff != "" {
 			t.Fatalf("cut at %d: %s", cut, diff)
 		}
+		// Where a part of the file ends does not matter.
+		if diff := cmp.Diff(whole, longer, cmp.AllowUnexported(Log{}, turnRef{}, base{}, span{}), cmpopts.EquateEmpty(),
+			cmpopts.IgnoreFields(Log{}, "before"), cmpopts.IgnoreFields(turnRef{}, "spans")); diff != "" {
+			t.Fatalf("cut at %d: %s", cut, diff)
+		}
 		if diff := cmp.Diff(before, asJSON(t, summarize(t, part))); diff != "" {
 			t.Fatalf("cut at %d, the first part has changed: %s", cut, diff)
 		}
@@ -90,6 +96,18 @@ func TestExtendOwn(t *testing.T) {
 	put(t, w, Compacted("sum", []jsontext.Value{message("user", "sum")}), TokenUsage(&protocol.ThreadTokenUsage{}, nil))
 	_, records = turnOf(5)
 	put(t, w, records...)
+	path := w.Path()
+	closeFast(t, w)
+	extendAnywhere(t, path)
+}
+
+// TestExtendEmptied does so with a thread of which all turns are taken back.
+func TestExtendEmptied(t *testing.T) {
+	s := New(t.TempDir())
+	w := create(t, s, newMeta(t))
+	_, records := turnOf(1)
+	put(t, w, records...)
+	put(t, w, RolledBack(1))
 	path := w.Path()
 	closeFast(t, w)
 	extendAnywhere(t, path)

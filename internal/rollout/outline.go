@@ -458,6 +458,7 @@ func (o *outliner) finish(ctx context.Context) error {
 	if err := each(o.context, settings(&o.log.Settings)); err != nil {
 		return err
 	}
+	o.log.Told = nil // an outline that is made longer may have lost that turn
 	var told *span
 	for i := range o.log.turns {
 		if at := o.log.turns[i].context; at != nil {
