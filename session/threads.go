@@ -70,7 +70,7 @@ func (m *Manager) StartThread(ctx context.Context, set *config.Config, p *protoc
 // configure makes the configuration of a thread: with the settings of the project
 // that it works in, and under the overrides of the parent.
 func configure(set *config.Config, cwd string, overrides map[string]jsontext.Value) (*config.Config, error) {
-	cfg, err := set.In(cwd).WithJSON(overrides)
+	cfg, err := set.In(cwd).With(overrides)
 	if err != nil {
 		return nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
 	}

@@ -4,6 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // load writes a settings file into a fresh home and loads it.
@@ -40,6 +43,23 @@ func places(c *Config) []place {
 			at.ToLine, at.ToColumn = p.Range.End.Line, p.Range.End.Column
 		}
 		out = append(out, at)
+	}
+	return out
+}
+
+// overrides are those of a thread as they come from a parent.
+func overrides(t testing.TB, values map[string]any) map[string]jsontext.Value {
+	t.Helper()
+	out := map[string]jsontext.Value{}
+	for key, v := range values {
+		raw, ok := v.(jsontext.Value)
+		if !ok {
+			var err error
+			if raw, err = json.Marshal(v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out[key] = raw
 	}
 	return out
 }

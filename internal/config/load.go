@@ -165,10 +165,9 @@ func readBounded(path string) ([]byte, error) {
 }
 
 // With returns the settings with overrides laid on them, those of thread/start:
-// keys may be dotted, values are JSON, decoded or as jsontext.Value. null says
-// nothing. An error names the key that cannot be used; c is never changed.
-// Settings that govern the whole process are refused.
-func (c *Config) With(overrides map[string]any) (*Config, error) {
+// keys may be dotted, null says nothing. An error names the key that cannot be
+// used; c is never changed. Settings that govern the whole process are refused.
+func (c *Config) With(overrides map[string]jsontext.Value) (*Config, error) {
 	if len(overrides) == 0 {
 		return c, nil
 	}
@@ -190,15 +189,6 @@ func (c *Config) With(overrides map[string]any) (*Config, error) {
 		}
 	}
 	return out, nil
-}
-
-// WithJSON is [Config.With] for values as they came.
-func (c *Config) WithJSON(overrides map[string]jsontext.Value) (*Config, error) {
-	m := make(map[string]any, len(overrides))
-	for key, v := range overrides {
-		m[key] = v
-	}
-	return c.With(m)
 }
 
 // String keeps a printed Config free of what the file holds.

@@ -165,7 +165,7 @@ func TestManyProblems(t *testing.T) {
 	if len(c.Problems) != maxProblems {
 		t.Errorf("%d problems", len(c.Problems))
 	}
-	if _, err := c.With(map[string]any{"model": 3}); err == nil {
+	if _, err := c.With(overrides(t, map[string]any{"model": 3})); err == nil {
 		t.Error("a bad override passes among many problems")
 	}
 }
@@ -289,10 +289,10 @@ base_url = "ftp://x"
 
 func TestWith(t *testing.T) {
 	base := load(t, "model = \"m\"\nsandbox_mode = 3\n[sandbox_workspace_write]\nnetwork_access = true\n", "model_verbosity=low")
-	c, err := base.With(map[string]any{
+	c, err := base.With(overrides(t, map[string]any{
 		"model_reasoning_effort": "high", "sandbox_workspace_write.exclude_slash_tmp": true, "sandbox_mode": "workspace-write",
 		"sandbox_workspace_write": map[string]any{"writable_roots": []any{"/r", "s"}}, "model": nil, "model_context_window": float64(7), "features": jsontext.Value(`{"a": true, "b": null}`),
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,14 +304,14 @@ func TestWith(t *testing.T) {
 	if base.SandboxMode.Err == nil || base.ModelReasoningEffort != "" || len(base.Problems) != 1 {
 		t.Errorf("the settings it started from have changed: %+v", base)
 	}
-	if again, err := c.WithJSON(map[string]jsontext.Value{"model": jsontext.Value(`"n"`)}); err != nil || again.Model != "n" || again.ModelReasoningEffort != protocol.EffortHigh {
+	if again, err := c.With(overrides(t, map[string]any{"model": "n"})); err != nil || again.Model != "n" || again.ModelReasoningEffort != protocol.EffortHigh {
 		t.Errorf("twice: %+v, %v", again, err)
 	}
 	for key, v := range map[string]any{
 		"sandbox_mode": "zzz", "model": 3, "approval_policy": map[string]any{"granular": map[string]any{}}, "forced_chatgpt_workspace_id": "x", "forced_login_method": "api",
-		"a..b": 1, "model_provider": "nope", "profile": "nope", "sandbox_workspace_write.network_access": "yes", "model_context_window": 1.5, "model_verbosity": []any{nil}, "service_tier": jsontext.Value("{"), "personality": struct{}{},
+		"a..b": 1, "model_provider": "nope", "profile": "nope", "sandbox_workspace_write.network_access": "yes", "model_context_window": 1.5, "model_verbosity": []any{nil}, "service_tier": jsontext.Value("{"), "personality": jsontext.Value("1e999"), "review_model": jsontext.Value("99999999999999999999"),
 	} {
-		if _, err := base.With(map[string]any{key: v}); err == nil || !strings.Contains(err.Error(), key) {
+		if _, err := base.With(overrides(t, map[string]any{key: v})); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s: error %v", key, err)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,7 +116,7 @@ func adopt(n *node, src *source) {
 
 // parseThread makes a tree of the config member of thread/start. Keys may be
 // dotted. null says nothing about a key, so that it cannot lift a setting.
-func parseThread(overrides map[string]any, dir string) (*node, error) {
+func parseThread(overrides map[string]jsontext.Value, dir string) (*node, error) {
 	src := &source{name: nameThread, dir: dir, broken: -1}
 	root := newTable(src)
 	// In order of their names, so that of "a" and "a.b" the longer one wins.
@@ -126,7 +125,7 @@ func parseThread(overrides map[string]any, dir string) (*node, error) {
 		if err != nil {
 			return nil, fmt.Errorf("config override %.100q: %w", key, err)
 		}
-		v, err := fromJSON(src, overrides[key])
+		v, err := fromRaw(src, overrides[key])
 		if err != nil {
 			return nil, fmt.Errorf("config override %.100q: %w", key, err)
 		}
@@ -141,56 +140,7 @@ var errTooLarge = errors.New("a number is too large")
 
 var errValueKind = errors.New("the value is no JSON value")
 
-// fromJSON converts a JSON value, decoded or raw. It returns nil for null.
-func fromJSON(src *source, v any) (*node, error) {
-	switch v := v.(type) {
-	case nil:
-		return nil, nil
-	case string:
-		return &node{kind: kindText, text: v, src: src}, nil
-	case bool:
-		return &node{kind: kindBool, flag: v, src: src}, nil
-	case int:
-		return &node{kind: kindInt, num: int64(v), src: src}, nil
-	case int64:
-		return &node{kind: kindInt, num: v, src: src}, nil
-	case float64:
-		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
-			return &node{kind: kindInt, num: int64(v), src: src}, nil
-		}
-		return &node{kind: kindFloat, text: strconv.FormatFloat(v, 'g', -1, 64), src: src}, nil
-	case jsontext.Value:
-		return fromRaw(src, v)
-	case []any:
-		list := &node{kind: kindList, src: src}
-		for _, item := range v {
-			n, err := fromJSON(src, item)
-			if err != nil {
-				return nil, err
-			}
-			if n == nil {
-				n = &node{kind: kindBad, src: src}
-			}
-			list.items = append(list.items, n)
-		}
-		return list, nil
-	case map[string]any:
-		table := newTable(src)
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			n, err := fromJSON(src, v[name])
-			if err != nil {
-				return nil, err
-			}
-			if n != nil {
-				table.put(name, n)
-			}
-		}
-		return table, nil
-	}
-	return nil, errValueKind
-}
-
-// fromRaw converts JSON text.
+// fromRaw converts JSON text. It returns nil for null and for nothing.
 func fromRaw(src *source, raw jsontext.Value) (*node, error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil, nil
@@ -220,7 +170,7 @@ func fromDecoder(src *source, d *jsontext.Decoder) (*node, error) {
 	case '0':
 		text := tok.String()
 		if v, err := strconv.ParseInt(text, 10, 64); err == nil {
-			return fromJSON(src, v)
+			return &node{kind: kindInt, num: v, src: src}, nil
 		}
 		if !strings.ContainsAny(text, ".eE") {
 			return nil, errTooLarge

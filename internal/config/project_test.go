@@ -91,7 +91,7 @@ func TestTrust(t *testing.T) {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 			// The overrides of a thread leave the project as it is.
-			if c, err := c.With(map[string]any{"review_model": "r"}); err != nil || strings.TrimSpace(c.Model+" "+string(c.Trust)) != tt.want {
+			if c, err := c.With(overrides(t, map[string]any{"review_model": "r"})); err != nil || strings.TrimSpace(c.Model+" "+string(c.Trust)) != tt.want {
 				t.Error(c.Model, c.Trust, err)
 			}
 		})

@@ -85,7 +85,7 @@ func TestRequirementsBind(t *testing.T) {
 			}
 			// Nor does a thread get around them.
 			var err error
-			if c, err = c.With(map[string]any{"features.fixed": true, "review_model": "r"}); err != nil {
+			if c, err = c.With(overrides(t, map[string]any{"features.fixed": true, "review_model": "r"})); err != nil {
 				t.Fatal(err)
 			}
 		}

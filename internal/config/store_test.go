@@ -234,7 +234,7 @@ func TestKeysWithTooManyParts(t *testing.T) {
 	if _, err := s.WriteValue(t.Context(), &protocol.ConfigValueWriteParams{ConfigEdit: edit}); err == nil || len(err.Error()) > 200 {
 		t.Errorf("%.200v", err)
 	}
-	if _, err := s.Current().With(map[string]any{deep: 1}); err == nil || len(err.Error()) > 400 {
+	if _, err := s.Current().With(overrides(t, map[string]any{deep: 1})); err == nil || len(err.Error()) > 400 {
 		t.Error("taken for a thread")
 	}
 	text := "model = \"m\"\n" + deep + " = 1\nb = { " + deep + " = 1 }\n[" + deep + "]\nc = 1\n[tools]\nd." + deep + " = 1\n"
