@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"app-server/internal/skills"
 	"app-server/protocol"
 	"app-server/rpc"
 	"app-server/session"
@@ -49,7 +50,7 @@ func (s *server) methods() *rpc.Mux {
 	rpc.Handle(m, protocol.MethodConfigBatchWrite, rpc.Fixed[protocol.ConfigBatchWriteParams](laneConfig), s.settings.WriteBatch)
 	rpc.Handle(m, protocol.MethodConfigRequirementsRead, nil, s.settings.Requirements)
 	rpc.Handle(m, protocol.MethodMcpServerStatusList, rpc.Fixed[protocol.ListMCPServerStatusParams](laneConfig), s.mcpServers)
-	rpc.Handle(m, protocol.MethodSkillsList, nil, s.skills.List)
+	rpc.HandleSlow(m, protocol.MethodSkillsList, rpc.Fixed[protocol.SkillsListParams](laneConfig), s.listSkills)
 	rpc.Handle(m, protocol.MethodSkillsConfigWrite, rpc.Fixed[protocol.SkillsConfigWriteParams](laneConfig), s.settings.WriteSkill)
 	rpc.Handle(m, protocol.MethodCollaborationModeList, nil, collaborationModes)
 	rpc.Handle(m, protocol.MethodExperimentalFeatureList, rpc.Fixed[protocol.ExperimentalFeatureListParams](laneConfig), s.features)
@@ -78,6 +79,16 @@ func (s *server) methods() *rpc.Mux {
 	rpc.Handle(m, protocol.MethodThreadBackgroundTerminalsClean, func(p *protocol.ThreadBackgroundTerminalsCleanParams) string { return laneThread(p.ThreadID) }, s.threads.CleanTerminals)
 	rpc.Handle(m, protocol.MethodTurnInterrupt, func(p *protocol.TurnInterruptParams) string { return laneThread(p.ThreadID) }, s.threads.InterruptTurn)
 	return m
+}
+
+// listSkills handles skills/list. Which settings hold depends on the order of
+// requests; to look through folders may take a while.
+func (s *server) listSkills(_ context.Context, p *protocol.SkillsListParams) (r protocol.SkillsListResponse, then rpc.Then, rest rpc.Rest[protocol.SkillsListResponse], err error) {
+	cfg := s.settings.Current()
+	return r, nil, func(ctx context.Context) (protocol.SkillsListResponse, rpc.Then, error) {
+		r, err := s.skills.List(ctx, p, func(cwd string) skills.Settings { return skillSettings(cfg.In(cwd)) })
+		return r, nil, err
+	}, nil
 }
 
 // startThread, resumeThread and forkThread handle what begins a thread, with the

@@ -53,10 +53,7 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 	}
 
 	s := &server{log: log, cfg: cfg, settings: settings, parent: &parent{cfg: cfg.In(p.Cwd)}, cwd: p.Cwd, getenv: p.Getenv}
-	s.skills = skills.NewLister(skills.Options{
-		Home: home, UserHome: config.UserHome(p.Getenv), Cwd: p.Cwd,
-		Settings: func(cwd string) skills.Settings { return skillSettings(settings.Current().In(cwd)) },
-	})
+	s.skills = skills.NewLister(skills.Options{Home: home, UserHome: config.UserHome(p.Getenv), Cwd: p.Cwd})
 	transport := p.Transport
 	if transport == nil {
 		transport = backend.LazyTransport(p.Getenv)

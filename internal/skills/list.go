@@ -14,8 +14,6 @@ type Options struct {
 	Home, UserHome string
 	// Cwd is the server's working directory, where relative ones start.
 	Cwd string
-	// Settings are those that hold for skills/list in a working directory.
-	Settings func(cwd string) Settings
 }
 
 // Settings are what the configuration says about skills.
@@ -60,9 +58,10 @@ type Lister struct{ o Options }
 // NewLister makes a Lister. It reads nothing.
 func NewLister(o Options) *Lister { return &Lister{o: o} }
 
-// List handles skills/list. It fails only for extra folders whose paths are not
+// List handles skills/list under the settings that hold in each of the working
+// directories. It fails only for extra folders whose paths are not
 // absolute; a folder that is not there has no skills.
-func (l *Lister) List(ctx context.Context, p *protocol.SkillsListParams) (protocol.SkillsListResponse, error) {
+func (l *Lister) List(ctx context.Context, p *protocol.SkillsListParams, settings func(cwd string) Settings) (protocol.SkillsListResponse, error) {
 	for _, e := range p.PerCwdExtraUserRoots {
 		for _, path := range e.ExtraUserRoots {
 			if !filepath.IsAbs(path) {
@@ -83,7 +82,7 @@ func (l *Lister) List(ctx context.Context, p *protocol.SkillsListParams) (protoc
 			}
 		}
 		dir := l.absolute(cwd)
-		found := l.find(ctx, dir, extra, l.o.Settings(dir))
+		found := l.find(ctx, dir, extra, settings(dir))
 		entry := protocol.SkillsListEntry{Cwd: cwd, Skills: make([]protocol.SkillMetadata, len(found.skills)), Errors: found.errors}
 		for i, s := range found.skills {
 			entry.Skills[i] = s.SkillMetadata

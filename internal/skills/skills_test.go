@@ -38,14 +38,14 @@ func newPlace(t testing.TB) place {
 
 func (p place) list(t testing.TB, params *protocol.SkillsListParams, off ...string) []protocol.SkillsListEntry {
 	t.Helper()
-	l := NewLister(Options{Home: p.home, UserHome: p.user, Cwd: p.project, Settings: func(string) Settings {
+	l := NewLister(Options{Home: p.home, UserHome: p.user, Cwd: p.project})
+	r, err := l.List(t.Context(), params, func(string) Settings {
 		set := Settings{RootMarkers: []string{".git"}}
 		for _, path := range off {
 			set.Rules = append(set.Rules, Rule{Path: path})
 		}
 		return set
-	}})
-	r, err := l.List(t.Context(), params)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestScopesAndOrder(t *testing.T) {
 		t.Error(text)
 	}
 	extra.ExtraUserRoots = []string{"relative"}
-	if _, err := NewLister(Options{Home: p.home, Cwd: p.project}).List(t.Context(), &protocol.SkillsListParams{PerCwdExtraUserRoots: []protocol.SkillsListExtraRoots{extra}}); err == nil {
+	if _, err := NewLister(Options{Home: p.home, Cwd: p.project}).List(t.Context(), &protocol.SkillsListParams{PerCwdExtraUserRoots: []protocol.SkillsListExtraRoots{extra}}, nil); err == nil {
 		t.Error("a relative folder was taken")
 	}
 }
