@@ -172,11 +172,11 @@ func (d *document) insert(path []string, want *node) {
 	}
 	switch {
 	case last >= 0:
-		d.insertLine(d.pieces[last].lines.to, keyText(path[section:])+" = "+inline(want))
+		d.insertLine(d.pieces[last].lines.to, joinKey(path[section:]...)+" = "+inline(want))
 	case len(parent) == 0:
-		d.insertTop(keyText(path) + " = " + inline(want))
+		d.insertTop(joinKey(path...) + " = " + inline(want))
 	default:
-		d.append("[" + keyText(parent) + "]" + d.eol + keyText(path[len(parent):]) + " = " + inline(want) + d.eol)
+		d.append("[" + joinKey(parent...) + "]" + d.eol + joinKey(path[len(parent):]...) + " = " + inline(want) + d.eol)
 	}
 }
 
@@ -228,12 +228,12 @@ func (d *document) block(path []string, t *node) string {
 		if m := t.members[name]; m.kind == kindTable {
 			tables = append(tables, name)
 		} else {
-			b.WriteString(keyText([]string{name}) + " = " + inline(m) + d.eol)
+			b.WriteString(joinKey(name) + " = " + inline(m) + d.eol)
 		}
 	}
 	head := ""
 	if b.Len() > 0 || len(tables) == 0 {
-		head = "[" + keyText(path) + "]" + d.eol
+		head = "[" + joinKey(path...) + "]" + d.eol
 	}
 	parts := []string{}
 	if head != "" {

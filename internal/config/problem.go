@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"unicode/utf8"
 
 	"app-server/protocol"
@@ -95,25 +94,3 @@ func (s *source) file() string { return filepath.Base(s.name) }
 
 // isFile reports whether the source is a file and not an override.
 func (s *source) isFile() bool { return s.name != nameFlag && s.name != nameThread }
-
-// joinKey makes a dotted key of its parts. Parts that are no bare TOML keys are
-// quoted.
-func joinKey(parts ...string) string {
-	var b strings.Builder
-	for i, p := range parts {
-		if i > 0 {
-			b.WriteByte('.')
-		}
-		if p != "" && strings.IndexFunc(p, func(r rune) bool { return r > 127 || !isBare(byte(r)) }) < 0 {
-			b.WriteString(p)
-		} else {
-			fmt.Fprintf(&b, "%q", p)
-		}
-	}
-	return b.String()
-}
-
-// isBare reports whether c may stand in an unquoted TOML key.
-func isBare(c byte) bool {
-	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_'
-}

@@ -24,7 +24,7 @@ func inline(n *node) string {
 	case kindTable:
 		parts := make([]string, len(n.names))
 		for i, name := range n.names {
-			parts[i] = keyText([]string{name}) + " = " + inline(n.members[name])
+			parts[i] = joinKey(name) + " = " + inline(n.members[name])
 		}
 		if len(parts) == 0 {
 			return "{}"
@@ -34,8 +34,9 @@ func inline(n *node) string {
 	return n.text
 }
 
-// keyText writes a dotted key. Parts that are not bare are quoted.
-func keyText(path []string) string {
+// joinKey makes a dotted key of its parts. Parts that are no bare TOML keys are
+// quoted.
+func joinKey(path ...string) string {
 	parts := make([]string, len(path))
 	for i, p := range path {
 		if parts[i] = p; p == "" || strings.IndexFunc(p, func(r rune) bool { return r > 127 || !isBare(byte(r)) }) >= 0 {
@@ -43,6 +44,11 @@ func keyText(path []string) string {
 		}
 	}
 	return strings.Join(parts, ".")
+}
+
+// isBare reports whether c may stand in an unquoted TOML key.
+func isBare(c byte) bool {
+	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_'
 }
 
 // quoted writes a basic TOML string.
