@@ -226,6 +226,7 @@ func (c *Client) connectError(ctx context.Context, k *call, cause, err error, a 
 	secrets := k.secrets
 	secrets.Add(a.credential.token.Bearer)
 	var setup *setupError
+	var refusal *proxyRefusal
 	var op *net.OpError
 	var dns *net.DNSError
 	e := &Error{Details: tidy(err.Error(), secrets), Retry: RetryStream, Err: err}
@@ -237,6 +238,12 @@ func (c *Client) connectError(ctx context.Context, k *call, cause, err error, a 
 		e.Message = fmt.Sprintf("The backend at %s sent no answer within %v", where, k.patience)
 	case errors.As(err, &setup):
 		e.Kind, e.Message, e.Details, e.Retry = KindConnectFailed, setup.Error(), "", RetryNever
+	case errors.As(err, &refusal):
+		e.Kind, e.Details, e.silent = KindConnectFailed, "", true
+		e.Message = fmt.Sprintf("No connection to the backend at %s: %v", where, refusal)
+		if refusal.status < http.StatusInternalServerError {
+			e.Retry = RetryNever // it wants another configuration
+		}
 	case isCertificate(err):
 		e.Kind, e.Retry = KindConnectFailed, RetryNever
 		e.Message = fmt.Sprintf("The certificate of %s is not trusted", where)

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -39,6 +40,22 @@ type setupError struct {
 func (e *setupError) Error() string { return e.message }
 func (e *setupError) Unwrap() error { return e.err }
 
+// proxyRefusal is a proxy's answer that makes no connection.
+type proxyRefusal struct{ status int }
+
+func (e *proxyRefusal) Error() string {
+	return fmt.Sprintf("the proxy answered %d %s", e.status, http.StatusText(e.status))
+}
+
+// proxyAnswer looks at what a proxy says to CONNECT. Of a refusal the library would
+// tell the words alone, which are the proxy's own.
+func proxyAnswer(_ context.Context, _ *url.URL, _ *http.Request, r *http.Response) error {
+	if r.StatusCode != http.StatusOK {
+		return &proxyRefusal{r.StatusCode}
+	}
+	return nil
+}
+
 // NewTransport makes the transport for the backend. Proxies come from
 // HTTPS_PROXY, HTTP_PROXY and NO_PROXY (upper case goes before lower). The
 // bundle that CODEX_CA_CERTIFICATE names, or else SSL_CERT_FILE, is trusted
@@ -54,8 +71,9 @@ func NewTransport(getenv func(string) string) (*http.Transport, error) {
 		ExpectContinueTimeout: time.Second,
 		ForceAttemptHTTP2:     true,
 		// No compression is asked for: it would only delay small events.
-		DisableCompression: true,
-		HTTP2:              &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		DisableCompression:     true,
+		OnProxyConnectResponse: proxyAnswer,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 	pool, err := trusted(getenv)
 	if err != nil {

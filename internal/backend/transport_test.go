@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -81,6 +82,21 @@ func TestProxyIsUsed(t *testing.T) {
 	fail := mustFail(t, c, &Request{Provider: Provider{BaseURL: "https://backend.test/v1"}})
 	if fail.Kind != KindConnectFailed || !strings.HasSuffix(fail.Message, "through the proxy") || strings.Contains(fail.Message+fail.Details, "hidden") {
 		t.Errorf("%+v", fail)
+	}
+}
+
+// TestProxyRefuses: a proxy that makes no connection is told from a backend that
+// breaks one; only what may pass is tried again.
+func TestProxyRefuses(t *testing.T) {
+	for status, retry := range map[int]RetryClass{http.StatusProxyAuthRequired: RetryNever, http.StatusForbidden: RetryNever, http.StatusBadGateway: RetryStream} {
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		c := New(Options{Transport: mustTransport(t, map[string]string{"HTTPS_PROXY": proxy.URL})})
+		fail := mustFail(t, c, &Request{Provider: Provider{BaseURL: "https://backend.test/v1"}})
+		want := fmt.Sprintf(": the proxy answered %d %s", status, http.StatusText(status))
+		if fail.Kind != KindConnectFailed || fail.Retry != retry || !strings.HasSuffix(fail.Message, want) {
+			t.Errorf("%d: %+v", status, fail)
+		}
+		proxy.Close()
 	}
 }
 
