@@ -49,7 +49,11 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 	if err != nil {
 		return none, nil, err
 	}
-	defer m.loads.claim(path)()
+	release, err := m.loads.claim(ctx, path)
+	if err != nil {
+		return none, nil, err
+	}
+	defer release()
 	if t := m.livePath(path); t != nil && shown(t) { // under another name, or since a moment ago
 		return r, then, err
 	}
@@ -82,8 +86,9 @@ type loads struct {
 	running map[string]chan struct{}
 }
 
-// claim waits until nobody else loads the file, and returns what ends the claim.
-func (l *loads) claim(path string) (release func()) {
+// claim waits until nobody else loads the file, or until ctx ends, and returns what
+// ends the claim.
+func (l *loads) claim(ctx context.Context, path string) (release func(), err error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
@@ -95,7 +100,11 @@ func (l *loads) claim(path string) (release func()) {
 			break
 		}
 		l.mu.Unlock()
-		<-other
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	defer l.mu.Unlock()
 	if l.running == nil {
@@ -107,7 +116,7 @@ func (l *loads) claim(path string) (release func()) {
 		defer l.mu.Unlock()
 		delete(l.running, path)
 		close(done)
-	}
+	}, nil
 }
 
 func given(s *string) bool { return s != nil && *s != "" }
