@@ -57,10 +57,10 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// policyOf is the sandbox policy that enforces a permission profile in cwd. It
-// refuses what none would enforce in full: dropping a part in silence would lift
-// what the parent meant to forbid.
-func policyOf(p *protocol.PermissionProfile, cwd string) (protocol.SandboxPolicy, error) {
+// policyOf is the sandbox policy that enforces a permission profile in each of the
+// folders in which the model will work. It refuses what none would enforce in full:
+// dropping a part in silence would lift what the parent meant to forbid.
+func policyOf(p *protocol.PermissionProfile, places ...string) (protocol.SandboxPolicy, error) {
 	var none protocol.SandboxPolicy
 	switch {
 	case p.Type == protocol.ProfileDisabled:
@@ -72,19 +72,20 @@ func policyOf(p *protocol.PermissionProfile, cwd string) (protocol.SandboxPolicy
 	case p.FileSystem == nil:
 		return none, profileRefused("a profile of type %s needs fileSystem", p.Type)
 	case p.FileSystem.Type == protocol.FileSystemRestricted:
-		return restrictedPolicy(p, cwd)
+		return restrictedPolicy(p, places)
 	case p.Network.Enabled:
 		return protocol.SandboxPolicy{Type: protocol.PolicyDangerFullAccess}, nil
 	}
 	return none, profileRefused("all files without the network cannot be enforced by this server")
 }
 
-func restrictedPolicy(p *protocol.PermissionProfile, cwd string) (protocol.SandboxPolicy, error) {
+func restrictedPolicy(p *protocol.PermissionProfile, places []string) (protocol.SandboxPolicy, error) {
 	policy := protocol.SandboxPolicy{
 		Type: protocol.PolicyReadOnly, NetworkAccess: p.Network.Enabled, ExcludeSlashTmp: true, ExcludeTmpdirEnvVar: true,
 	}
 	var readable, writable bool // all that there is; the working directory
-	var kept []string
+	var kept []string           // paths that are not to be written
+	var inside []string         // the same within wherever the model works
 	for _, e := range p.FileSystem.Entries {
 		switch path := e.Path; {
 		case e.Access == protocol.AccessNone, path.Type == protocol.PathGlob:
@@ -100,7 +101,7 @@ func restrictedPolicy(p *protocol.PermissionProfile, cwd string) (protocol.Sandb
 		case e.Access == protocol.AccessRead:
 			readable = readable || path.Value.Kind == protocol.PathRoot
 			if k := path.Value.Kind; k == protocol.PathCwd || k == protocol.PathProjectRoots {
-				kept = append(kept, filepath.Join(cwd, orZero(path.Value.Subpath)))
+				inside = append(inside, orZero(path.Value.Subpath))
 			}
 		case path.Value.Kind == protocol.PathCwd, path.Value.Kind == protocol.PathProjectRoots && path.Value.Subpath == nil:
 			writable = true
@@ -122,9 +123,15 @@ func restrictedPolicy(p *protocol.PermissionProfile, cwd string) (protocol.Sandb
 		return protocol.SandboxPolicy{Type: protocol.PolicyReadOnly, NetworkAccess: policy.NetworkAccess}, nil
 	}
 	policy.Type = protocol.PolicyWorkspaceWrite
-	for _, path := range kept {
-		if !keeps(policy, cwd, path) {
-			return policy, profileRefused("%q cannot be kept from being written by this server", path)
+	for _, place := range places {
+		all := slices.Clip(kept)
+		for _, sub := range inside {
+			all = append(all, filepath.Join(place, sub))
+		}
+		for _, path := range all {
+			if !keeps(policy, place, path) {
+				return policy, profileRefused("%q cannot be kept from being written by this server", path)
+			}
 		}
 	}
 	return policy, nil

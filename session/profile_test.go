@@ -157,5 +157,10 @@ func TestProfileWhereTheModelWorks(t *testing.T) {
 		if err := turn(profile + `,"cwd":"/home"`); err != nil {
 			t.Errorf("turn/start elsewhere: %v", err)
 		}
+		// The profile stays when the turn's environment does not.
+		w.start(`{"cwd":"/elsewhere"}`)
+		if err := turn(`"environments":[{"environmentId":"local","cwd":"/home"}],` + profile); reason(err) != protocol.ReasonInvalidParams {
+			t.Errorf("turn/start in an environment of its own: %v", err)
+		}
 	})
 }

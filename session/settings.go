@@ -218,10 +218,11 @@ func (s *settings) check(r *config.Requirements) error {
 	return nil
 }
 
-// with is s under the overrides of a turn, which hold from then on.
-func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings, error) {
+// with is s under the overrides of a turn, which hold from then on, and here what
+// holds for the turn: environments are for it alone.
+func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (then, here settings, err error) {
 	if p.PermissionProfile != nil && p.SandboxPolicy != nil {
-		return s, protocol.Invalid(protocol.ReasonInvalidParams, "permissionProfile and sandboxPolicy exclude each other")
+		return s, s, protocol.Invalid(protocol.ReasonInvalidParams, "permissionProfile and sandboxPolicy exclude each other")
 	}
 	override(&s.model, p.Model)
 	override(&s.approval, p.ApprovalPolicy)
@@ -236,15 +237,6 @@ func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings,
 	if p.Cwd != nil {
 		s.cwd, s.workdir = absolute(*p.Cwd, serverCwd), ""
 	}
-	if p.PermissionProfile != nil {
-		here, err := s.in(p.Environments)
-		if err == nil {
-			s.sandbox, err = policyOf(p.PermissionProfile, here.place())
-		}
-		if err != nil {
-			return s, err
-		}
-	}
 	if c := p.CollaborationMode; c != nil {
 		// A collaboration mode goes before the single settings beside it.
 		s.mode, s.model = c.Mode, c.Settings.Model
@@ -252,7 +244,11 @@ func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (settings,
 		s.modeDeveloper = prompt.Mode(c.Mode)
 		override(&s.modeDeveloper, c.Settings.DeveloperInstructions)
 	}
-	return s, nil
+	if here, err = s.in(p.Environments); err == nil && p.PermissionProfile != nil {
+		s.sandbox, err = policyOf(p.PermissionProfile, s.place(), here.place())
+		here.sandbox = s.sandbox
+	}
+	return s, here, err
 }
 
 // defaultSummary is the reasoning summary that a model is asked for where nobody

@@ -36,7 +36,7 @@ func (m *Manager) StartThread(ctx context.Context, set *config.Config, p *protoc
 	}
 	s, err = s.in(p.Environments)
 	if err == nil && p.PermissionProfile != nil {
-		_, err = policyOf(p.PermissionProfile, s.place()) // which need not be cwd
+		_, err = policyOf(p.PermissionProfile, s.place()) // need not be cwd, for which it was judged
 	}
 	if err != nil {
 		return none, nil, err

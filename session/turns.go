@@ -54,14 +54,10 @@ func (t *thread) startTurn(id string, p *protocol.TurnStartParams, chars int) (*
 	if t.closing {
 		return nil, "", t.over()
 	}
-	s, err := t.settings.with(p, t.m.cwd)
+	s, here, err := t.settings.with(p, t.m.cwd)
 	if err == nil {
 		err = s.check(&t.cfg.Requirements)
 	}
-	if err != nil {
-		return nil, "", err
-	}
-	here, err := s.in(p.Environments)
 	if err != nil {
 		return nil, "", err
 	}
