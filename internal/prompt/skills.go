@@ -51,12 +51,12 @@ func Skills(all []Skill, maxBytes int) (text, left string) {
 		}
 		b.WriteString(line)
 	}
-	return `<skills_instructions>
+	return skillsOpen + `
 Skills are instructions for particular kinds of work, each in a file of its own. These can be used here, named with what they are for and where their file is. This list takes the place of any earlier one.
 
 ` + b.String() + `
 Where the user names a skill, as $name or in plain words, and where a task is just what a skill is for, read its file before you begin and work as it says; where several fit, take as few as cover the task. The text of a skill may already be in this conversation, in a message of its own behind the user's. Relative paths in it start at the skill's folder: open what it refers to as you need it, and run its scripts rather than writing them anew. A skill counts for the message that called for it, not for later ones. Where one cannot be found or followed, say so in a sentence and go on as well as you can.
-</skills_instructions>`, left
+` + skillsClose, left
 }
 
 // skillLine is one skill in the list.
@@ -66,15 +66,19 @@ func skillLine(s Skill, limit int) string {
 	return oneLine(strings.ReplaceAll(line, skillsClose, "&lt;"+skillsClose[1:])) + "\n"
 }
 
-const skillsClose = "</skills_instructions>"
+// What is around a list of skills.
+const (
+	skillsOpen  = "<skills_instructions>"
+	skillsClose = "</skills_instructions>"
+)
 
 // NoSkills says that the skills of an earlier list are gone.
 func NoSkills() string {
-	return "<skills_instructions>\nThe skills that were listed earlier can no longer be used.\n" + skillsClose
+	return skillsOpen + "\nThe skills that were listed earlier can no longer be used.\n" + skillsClose
 }
 
 // IsSkills reports whether a part of a developer message is a list of skills.
-func IsSkills(text string) bool { return strings.HasPrefix(text, "<skills_instructions>") }
+func IsSkills(text string) bool { return strings.HasPrefix(text, skillsOpen) }
 
 // SkillText returns the user message that gives the model a skill which the user
 // has named. content is that of the skill's file.
