@@ -84,7 +84,7 @@ type forkSource struct {
 
 func (m *Manager) forkSource(ctx context.Context, p *protocol.ThreadForkParams) (from forkSource, err error) {
 	if given(p.Path) {
-		path := absolute(*p.Path, m.cwd)
+		path := config.Absolute(*p.Path, m.cwd)
 		if m.store == nil {
 			return from, storageError(rollout.ErrNotFound, path)
 		}

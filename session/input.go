@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"app-server/internal/config"
 	"app-server/internal/excerpt"
 	"app-server/internal/imagefile"
 	"app-server/internal/plainfile"
@@ -83,7 +84,7 @@ func inputParts(input []protocol.UserInput, cwd string) []part {
 		case protocol.InputImage:
 			parts = append(parts, imageParts(in.URL)...)
 		case protocol.InputLocalImage:
-			url, err := imagefile.DataURL(absolute(in.Path, cwd))
+			url, err := imagefile.DataURL(config.Absolute(in.Path, cwd))
 			if err != nil {
 				parts = append(parts, textPart(fmt.Sprintf("The image %s could not be read: %v", in.Path, plainfile.Cause(err))))
 				continue

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"app-server/internal/config"
 	"app-server/internal/plainfile"
 	"app-server/internal/rollout"
 	"app-server/protocol"
@@ -132,7 +133,7 @@ func (m *Manager) query(p *protocol.ThreadListParams) (q rollout.Query, ok bool)
 		q.SourceKinds = append(q.SourceKinds, string(k))
 	}
 	for _, cwd := range p.Cwd {
-		q.Cwds = append(q.Cwds, absolute(cwd, m.cwd))
+		q.Cwds = append(q.Cwds, config.Absolute(cwd, m.cwd))
 	}
 	return q, true
 }

@@ -229,7 +229,7 @@ func (m *Manager) adopt(p *protocol.ThreadSettings, last lastSettings) (*config.
 	if p.Cwd != nil || cwd == "" {
 		cwd = m.cwd
 		if p.Cwd != nil {
-			cwd = absolute(*p.Cwd, m.cwd)
+			cwd = config.Absolute(*p.Cwd, m.cwd)
 		}
 	}
 	cfg, err := configure(m.config(), cwd, p.Config)

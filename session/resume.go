@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"app-server/internal/config"
 	"app-server/internal/prompt"
 	"app-server/internal/rollout"
 	"app-server/protocol"
@@ -33,7 +34,7 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 		switch {
 		case p.History != nil:
 			return none, nil, protocol.Invalid(protocol.ReasonInvalidParams, "The thread %s is loaded already; it takes no other history", t.id)
-		case given(p.Path) && !t.keptIn(absolute(*p.Path, m.cwd)):
+		case given(p.Path) && !t.keptIn(config.Absolute(*p.Path, m.cwd)):
 			return none, nil, protocol.Invalid(protocol.ReasonInvalidParams, "The thread %s is loaded already, and not from this path", t.id)
 		case shown(t):
 			return r, then, err
@@ -68,7 +69,7 @@ func (m *Manager) ResumeThread(ctx context.Context, p *protocol.ThreadResumePara
 // it.
 func (m *Manager) resumePath(p *protocol.ThreadResumeParams) (path, name string, err error) {
 	if given(p.Path) {
-		path = absolute(*p.Path, m.cwd)
+		path = config.Absolute(*p.Path, m.cwd)
 		return path, path, nil
 	}
 	at, id, err := m.place(p.ThreadID)

@@ -235,7 +235,7 @@ func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (then, her
 		s.tier = p.ServiceTier.Value
 	}
 	if p.Cwd != nil {
-		s.cwd, s.workdir = absolute(*p.Cwd, serverCwd), ""
+		s.cwd, s.workdir = config.Absolute(*p.Cwd, serverCwd), ""
 	}
 	if c := p.CollaborationMode; c != nil {
 		// A collaboration mode goes before the single settings beside it.
@@ -294,11 +294,3 @@ func (s settings) in(places []protocol.TurnEnvironment) (settings, error) {
 
 // place is the folder in which the model works.
 func (s *settings) place() string { return cmp.Or(s.workdir, s.cwd) }
-
-// absolute joins a relative working directory to the server's own.
-func absolute(cwd, base string) string {
-	if filepath.IsAbs(cwd) {
-		return filepath.Clean(cwd)
-	}
-	return filepath.Join(base, cwd)
-}

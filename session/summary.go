@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"app-server/internal/config"
 	"app-server/internal/rollout"
 	"app-server/protocol"
 )
@@ -15,7 +16,7 @@ func (m *Manager) Summary(ctx context.Context, p *protocol.GetConversationSummar
 	var log *rollout.Log
 	switch {
 	case p.RolloutPath != nil && m.store != nil:
-		path := absolute(*p.RolloutPath, m.config().Home)
+		path := config.Absolute(*p.RolloutPath, m.config().Home)
 		if log, err = m.store.ReadFile(ctx, path); err != nil {
 			return r, storageError(err, path)
 		}

@@ -24,7 +24,7 @@ func (m *Manager) StartThread(ctx context.Context, set *config.Config, p *protoc
 	}
 	cwd := m.cwd
 	if p.Cwd != nil {
-		cwd = absolute(*p.Cwd, m.cwd)
+		cwd = config.Absolute(*p.Cwd, m.cwd)
 	}
 	cfg, err := configure(set, cwd, p.Config)
 	if err != nil {

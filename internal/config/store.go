@@ -35,7 +35,7 @@ func (s *Store) Current() *Config { return Load(s.options) }
 func (s *Store) Read(_ context.Context, p *protocol.ConfigReadParams) (protocol.ConfigReadResponse, error) {
 	cfg := s.Current()
 	if p.Cwd != nil {
-		cfg = cfg.In(absolute(*p.Cwd, s.options.Cwd))
+		cfg = cfg.In(Absolute(*p.Cwd, s.options.Cwd))
 	}
 	r := cfg.Describe()
 	if !p.IncludeLayers {
@@ -44,7 +44,8 @@ func (s *Store) Read(_ context.Context, p *protocol.ConfigReadParams) (protocol.
 	return r, nil
 }
 
-func absolute(path, base string) string {
+// Absolute joins a relative path to a folder, such as the one that the server runs in.
+func Absolute(path, base string) string {
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path)
 	}
