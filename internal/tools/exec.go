@@ -66,6 +66,9 @@ func (t *Turn) outputLimit(tokens *float64) int {
 	return int(min(n, float64(t.Env.OutputTokens))) * bytesPerToken
 }
 
+// interruptKey is what Ctrl-C types.
+const interruptKey = "\x03"
+
 // permissions are the arguments that the command tools share.
 type permissions struct {
 	Sandbox       string   `json:"sandbox_permissions"`
@@ -244,6 +247,16 @@ func runWrite(ctx context.Context, t *Turn, c Call) Output {
 		return say(fmt.Sprintf("There is no command with session ID %.0f. It may have ended and been told of.", in.Session))
 	}
 	begin := time.Now()
+	if in.Chars != "" && !x.takes(in.Chars) && !x.ended() {
+		return say("Nothing was written: the command has no terminal, so its input is closed. Run it with tty set to write to it.")
+	}
+	// The parent hears of input before the command does, and so before whatever
+	// comes of it: output, and the end of the item.
+	if !x.ended() {
+		t.Host.Notify(protocol.MethodItemCommandExecutionTerminalInteraction, &protocol.TerminalInteractionNotification{
+			ThreadID: t.th.o.ID, TurnID: t.ID, ItemID: x.c.item, ProcessID: fmt.Sprint(x.proc.ID()), Stdin: in.Chars,
+		})
+	}
 	wait, remark := pollPatience.of(in.Yield), ""
 	if in.Chars != "" {
 		wait = writePatience.of(in.Yield)
@@ -252,16 +265,9 @@ func runWrite(ctx context.Context, t *Turn, c Call) Output {
 			return say(interrupted)
 		case errors.Is(err, context.DeadlineExceeded):
 			remark = "[Not all of the input could be written: the command does not read it.]"
-		case errors.Is(err, process.ErrNoInput):
-			return say("Nothing was written: the command has no terminal, so its input is closed. Run it with tty set to write to it.")
-		case err != nil && !errors.Is(err, process.ErrEnded):
+		case err != nil && !errors.Is(err, process.ErrEnded) && !x.ended():
 			return say("Nothing was written: " + err.Error())
 		}
-	}
-	if !x.ended() {
-		t.Host.Notify(protocol.MethodItemCommandExecutionTerminalInteraction, &protocol.TerminalInteractionNotification{
-			ThreadID: t.th.o.ID, TurnID: t.ID, ItemID: x.c.item, ProcessID: fmt.Sprint(x.proc.ID()), Stdin: in.Chars,
-		})
 	}
 	timer := time.NewTimer(wait - time.Since(begin))
 	defer timer.Stop()
@@ -274,10 +280,14 @@ func runWrite(ctx context.Context, t *Turn, c Call) Output {
 	return x.report(time.Since(begin), t.outputLimit(in.MaxTokens), remark)
 }
 
+// takes reports whether a command can be given such input: any on a terminal, and
+// without one an interrupt.
+func (x *execution) takes(chars string) bool { return x.c.terminal || chars == interruptKey }
+
 // write gives a command input, and waits no longer than that for it to be read.
 // A command without a terminal has no input but can be interrupted.
 func (x *execution) write(ctx context.Context, chars string, wait time.Duration) error {
-	if chars == "\x03" && (!x.c.terminal || x.unread.Load()) {
+	if chars == interruptKey && (!x.c.terminal || x.unread.Load()) {
 		return x.proc.Interrupt()
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)

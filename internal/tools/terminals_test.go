@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -89,6 +90,31 @@ func TestSessionWithoutInput(t *testing.T) {
 	}
 	if out := typeIn(turn, t.Context(), id, "\x03", `,"yield_time_ms":9000`); !strings.Contains(out, "exited with code 5") || !strings.Contains(out, "stopped") {
 		t.Errorf("the model got %q", out)
+	}
+}
+
+// TestSessionInputTold: the parent hears of input before whatever comes of it,
+// also where the command ends by it at once.
+func TestSessionInputTold(t *testing.T) {
+	b, h := newBench(t), &fakeHost{}
+	turn := b.turn(h, never, full)
+	id := session(t, turn, "read x; echo got-$x", `,"tty":true`)
+	if out := typeIn(turn, t.Context(), id, "bye\n", `,"yield_time_ms":9000`); !strings.Contains(out, "got-bye") {
+		t.Errorf("the model got %q", out)
+	}
+	var order []string
+	for _, e := range h.seen() {
+		switch e.value.(type) {
+		case *protocol.TerminalInteractionNotification:
+			order = append(order, "typed")
+		case *protocol.CommandExecutionOutputDeltaNotification:
+			order = append(order, "printed")
+		case *protocol.CommandExecutionItem:
+			order = append(order, e.told)
+		}
+	}
+	if want := []string{"started", "typed", "printed", ended}; !slices.Equal(slices.Compact(order), want) {
+		t.Errorf("told %q, want %q", order, want)
 	}
 }
 
