@@ -29,6 +29,12 @@ func awaitExit(cmd *exec.Cmd) {
 	}
 }
 
+// hasExited tells whether awaitExit is about to return.
+func hasExited(cmd *exec.Cmd) bool {
+	var info unix.Siginfo
+	return unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil) == nil && info.Signo != 0
+}
+
 // groupAlive tells whether a member of a group runs. One that has ended counts
 // for the kernel until its parent has reaped it, which in a container may be a
 // process that never does.

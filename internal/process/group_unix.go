@@ -4,9 +4,11 @@ package process
 
 import (
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
@@ -85,4 +87,48 @@ func resize(master *os.File, s Size) error {
 		failed = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: s.Rows, Col: s.Cols})
 	})
 	return errors.Join(err, failed)
+}
+
+// readNow reads what is there, and fails with EAGAIN where there is nothing. The
+// deadline of the file is taken away: once it has passed, a Read does not even
+// look. The file does not block.
+func readNow(f *os.File, buf []byte) (n int, err error) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	f.SetReadDeadline(time.Time{})
+	n, err = tried(conn.Read, func(fd int) (int, error) { return unix.Read(fd, buf) })
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// writeNow writes what there is room for, and fails with EAGAIN where there is
+// none. The file does not block and has no deadline.
+func writeNow(f *os.File, data []byte) (n int, err error) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	return tried(conn.Write, func(fd int) (int, error) { return unix.Write(fd, data) })
+}
+
+// tried makes one system call on a file that does not block, and does not wait.
+func tried(with func(func(fd uintptr) bool) error, call func(fd int) (int, error)) (n int, err error) {
+	closed := with(func(fd uintptr) bool {
+		for {
+			if n, err = call(int(fd)); err != unix.EINTR {
+				return true
+			}
+		}
+	})
+	switch {
+	case closed != nil:
+		return 0, closed
+	case err != nil:
+		return 0, err
+	}
+	return n, nil
 }

@@ -71,7 +71,9 @@ func (m *Manager) Start(s Spec) (*Process, error) {
 		return nil, err
 	}
 	p := newProcess(m, id, s)
-	err = p.start()
+	if err = p.start(); err == nil {
+		p.serve()
+	}
 
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -130,12 +130,35 @@ func (p *Process) Write(ctx context.Context, data []byte) error {
 	case p.terminal == nil:
 		return ErrNoInput
 	}
-	select { // the deadline below is that of all writers
+	select {
 	case p.writing <- struct{}{}:
-		defer func() { <-p.writing }()
-	case <-ctx.Done():
+	default:
+		select { // the deadline below is that of all writers
+		case p.writing <- struct{}{}:
+		case <-ctx.Done():
+			return fmt.Errorf("process: write: %w", context.Cause(ctx))
+		}
+	}
+	defer func() { <-p.writing }()
+	// What there is room for is written without a look at the time: only who has
+	// tried knows that the command does not read.
+	n, err := writeNow(p.terminal, data)
+	if errors.Is(err, syscall.EAGAIN) || err == nil && n < len(data) {
+		err = p.writeUntil(ctx, data[n:])
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, os.ErrClosed), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.EIO):
+		return ErrEnded
+	case ctx.Err() != nil:
 		return fmt.Errorf("process: write: %w", context.Cause(ctx))
 	}
+	return fmt.Errorf("process: write: %w", err)
+}
+
+// writeUntil writes, and waits for room until ctx ends.
+func (p *Process) writeUntil(ctx context.Context, data []byte) error {
 	expired := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		p.terminal.SetWriteDeadline(time.Unix(1, 0))
@@ -146,13 +169,5 @@ func (p *Process) Write(ctx context.Context, data []byte) error {
 		<-expired
 		p.terminal.SetWriteDeadline(time.Time{})
 	}
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return fmt.Errorf("process: write: %w", context.Cause(ctx))
-	case errors.Is(err, os.ErrClosed), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.EIO):
-		return ErrEnded
-	}
-	return fmt.Errorf("process: write: %w", err)
+	return err
 }

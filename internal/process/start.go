@@ -13,9 +13,7 @@ import (
 	"time"
 )
 
-// start starts the command and the goroutines that serve it. They end with
-// the command; the manager's WaitGroup counts the supervising one, which waits
-// for the others.
+// start starts the command, which serve is to be called for.
 func (p *Process) start() error {
 	if len(p.spec.Argv) == 0 || p.spec.Argv[0] == "" {
 		return fmt.Errorf("%w: empty command", ErrNotFound)
@@ -54,9 +52,14 @@ func (p *Process) start() error {
 		return fmt.Errorf("process: start: %w", err)
 	}
 	p.born = time.Now()
+	return nil
+}
+
+// serve starts the goroutines that serve the command. They end with it; the
+// manager's WaitGroup counts the supervising one, which waits for the others.
+func (p *Process) serve() {
 	go p.reader.run()
 	go p.supervise()
-	return nil
 }
 
 // connect makes the pipe or the terminal. It returns the child's end, to be

@@ -35,6 +35,9 @@ func (p *Process) supervise() {
 	guarded := false
 	cause := Exited
 	end := func(c Cause, grace time.Duration) {
+		if hasExited(p.cmd) { // by itself, which we are about to hear
+			return
+		}
 		if cause == Exited {
 			cause = c
 			terminate(pid)
