@@ -11,7 +11,7 @@ import (
 )
 
 // patience bounds every wait in these tests. Nothing should come near it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func newManager(t *testing.T) *Manager {
 	t.Helper()
