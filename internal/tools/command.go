@@ -185,8 +185,12 @@ func (x *execution) launch(outside bool) error {
 func (x *execution) output(ctx context.Context, piece []byte) {
 	select {
 	case <-x.announced:
-	case <-ctx.Done():
-		return
+	default:
+		select {
+		case <-x.announced:
+		case <-ctx.Done():
+			return
+		}
 	}
 	x.t.Host.Progress(ctx, protocol.MethodItemCommandExecutionOutputDelta, &protocol.CommandExecutionOutputDeltaNotification{
 		ThreadID: x.t.th.o.ID, TurnID: x.t.ID, ItemID: x.c.item, Delta: string(piece),
@@ -206,7 +210,11 @@ func (x *execution) attend(ctx context.Context, patience time.Duration) (ended b
 	select {
 	case <-x.proc.Done():
 	case <-timer.C:
-		return false, ""
+		select {
+		case <-x.proc.Done(): // which counts where both come at once
+		default:
+			return false, ""
+		}
 	case <-ctx.Done():
 		x.proc.Stop()
 		<-x.proc.Done()
