@@ -171,10 +171,13 @@ func (h *fakeHost) interrupts() (n int) {
 	return n
 }
 
+// tooLong bounds the waits for what must come.
+const tooLong = time.Minute
+
 // until waits until something of a type was told so, and returns it.
 func until[T any](t *testing.T, h *fakeHost, told string) T {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(tooLong)
 	for {
 		h.mu.Lock()
 		if h.changed == nil {
@@ -274,9 +277,30 @@ func (b *bench) begin(t *testing.T, e Env, h *fakeHost, o ThreadOptions) *Turn {
 	return th.Begin("turn", e, h)
 }
 
-// exec calls exec_command. more is further members, such as `,"tty":true`.
+// exec calls exec_command, and waits for the end as long as it can unless more
+// says otherwise. more is further members, such as `,"tty":true`.
 func exec(t *Turn, ctx context.Context, cmd, more string) string {
+	if !strings.Contains(more, "yield_time_ms") {
+		more += waitLong
+	}
 	return t.Run(ctx, Call{ID: "c1", Name: "exec_command", Arguments: `{"login":false,"cmd":` + string(encode(cmd)) + more + `}`}).Text
+}
+
+// waitLong makes exec_command and write_stdin wait as long as they can.
+const waitLong = `,"yield_time_ms":30000`
+
+// untilGo makes a command wait for letGo.
+const untilGo = "until test -e go; do sleep .01; done"
+
+func (b *bench) letGo(t *testing.T) {
+	t.Helper()
+	writeFile(t, filepath.Join(b.cwd, "go"), "")
+}
+
+// printed is the output in an answer to the model.
+func printed(answer string) string {
+	_, text, _ := strings.Cut(answer, "\nOutput:\n")
+	return text
 }
 
 // needSandbox skips a test where the host cannot confine commands.

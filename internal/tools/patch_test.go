@@ -126,7 +126,7 @@ func TestPatchInterruptedWhileAsked(t *testing.T) {
 	cancel()
 	select {
 	case <-done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(tooLong):
 		t.Fatal("the call goes on")
 	}
 	if diff := cmp.Diff([]string{"started inProgress", "ask waitingOnApproval", "completed declined"}, h.take()); diff != "" {

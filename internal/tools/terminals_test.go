@@ -20,15 +20,29 @@ import (
 
 var sessionID = regexp.MustCompile(`Process running with session ID (\d+)`)
 
-// session starts a command that outlives its call and returns its id.
+// session starts a command that outlives its call, since something else ends it,
+// and returns its id. What it has printed by then nobody knows.
 func session(t *testing.T, turn *Turn, cmd, more string) string {
+	t.Helper()
+	id, _ := sessionAnd(t, turn, cmd, more)
+	return id
+}
+
+// sessionAnd returns what it has printed as well.
+func sessionAnd(t *testing.T, turn *Turn, cmd, more string) (id, text string) {
 	t.Helper()
 	out := exec(turn, t.Context(), cmd, `,"yield_time_ms":250`+more)
 	m := sessionID.FindStringSubmatch(out)
 	if m == nil {
 		t.Fatalf("the model got %q", out)
 	}
-	return m[1]
+	return m[1], printed(out)
+}
+
+// firstWords waits for output, and returns its first piece.
+func firstWords(t *testing.T, h *fakeHost) string {
+	t.Helper()
+	return until[*protocol.CommandExecutionOutputDeltaNotification](t, h, "").Delta
 }
 
 // typeIn calls write_stdin.
@@ -41,13 +55,14 @@ func typeIn(turn *Turn, ctx context.Context, id, chars, more string) string {
 func TestSession(t *testing.T) {
 	b, h := newBench(t), &fakeHost{}
 	turn := b.turn(h, never, full)
-	id := session(t, turn, "echo a; sleep .7; echo b; exit 4", "")
-	if h.deltas() != "a\n" {
-		t.Errorf("deltas %q", h.deltas())
+	id, text := sessionAnd(t, turn, "echo a; "+untilGo+"; echo b; exit 4", "")
+	if got := firstWords(t, h); got != "a\n" {
+		t.Errorf("delta %q", got)
 	}
-	out := typeIn(turn, t.Context(), id, "", "")
-	if !strings.Contains(out, "Process exited with code 4\n") || !strings.HasSuffix(out, "Output:\nb\n") {
-		t.Errorf("the model got %q", out)
+	b.letGo(t)
+	out := typeIn(turn, t.Context(), id, "", waitLong)
+	if !strings.Contains(out, "Process exited with code 4\n") || text+printed(out) != "a\nb\n" {
+		t.Errorf("the model got %q, then %q", text, out)
 	}
 	started, done := h.command(t)
 	if *started.ProcessID != id || *done.ProcessID != id || *done.ExitCode != 4 || *done.AggregatedOutput != "a\nb\n" {
@@ -66,11 +81,13 @@ func TestSessionInput(t *testing.T) {
 	b, h := newBench(t), &fakeHost{}
 	turn := b.turn(h, never, full)
 	id := session(t, turn, "cat", `,"tty":true`)
-	if out := typeIn(turn, t.Context(), id, "hello\n", ""); !strings.Contains(out, "hello\r\nhello\r\n") || !strings.Contains(out, "session ID "+id) {
-		t.Errorf("the model got %q", out)
+	first := typeIn(turn, t.Context(), id, "hello\n", "")
+	if !strings.Contains(first, "session ID "+id) {
+		t.Errorf("the model got %q", first)
 	}
-	if out := typeIn(turn, t.Context(), id, "\x04", `,"yield_time_ms":9000`); !strings.Contains(out, "exited with code 0") {
-		t.Errorf("the model got %q", out)
+	last := typeIn(turn, t.Context(), id, "\x04", waitLong)
+	if !strings.Contains(last, "exited with code 0") || printed(first)+printed(last) != "hello\r\nhello\r\n" {
+		t.Errorf("the model got %q, then %q", first, last)
 	}
 	var typed []string
 	for _, n := range values[*protocol.TerminalInteractionNotification](h, "") {
@@ -82,13 +99,14 @@ func TestSessionInput(t *testing.T) {
 }
 
 func TestSessionWithoutInput(t *testing.T) {
-	b := newBench(t)
-	turn := b.turn(&fakeHost{}, never, full)
-	id := session(t, turn, "trap 'echo stopped; exit 5' INT; while :; do sleep .05; done", "")
+	b, h := newBench(t), &fakeHost{}
+	turn := b.turn(h, never, full)
+	id := session(t, turn, "trap 'echo stopped; exit 5' INT; echo ready; while :; do sleep .05; done", "")
+	firstWords(t, h)
 	if out := typeIn(turn, t.Context(), id, "hello\n", ""); !strings.Contains(out, "Nothing was written") {
 		t.Errorf("the model got %q", out)
 	}
-	if out := typeIn(turn, t.Context(), id, "\x03", `,"yield_time_ms":9000`); !strings.Contains(out, "exited with code 5") || !strings.Contains(out, "stopped") {
+	if out := typeIn(turn, t.Context(), id, "\x03", waitLong); !strings.Contains(out, "exited with code 5") || !strings.Contains(out, "stopped") {
 		t.Errorf("the model got %q", out)
 	}
 }
@@ -99,7 +117,7 @@ func TestSessionInputTold(t *testing.T) {
 	b, h := newBench(t), &fakeHost{}
 	turn := b.turn(h, never, full)
 	id := session(t, turn, "read x; echo got-$x", `,"tty":true`)
-	if out := typeIn(turn, t.Context(), id, "bye\n", `,"yield_time_ms":9000`); !strings.Contains(out, "got-bye") {
+	if out := typeIn(turn, t.Context(), id, "bye\n", waitLong); !strings.Contains(out, "got-bye") {
 		t.Errorf("the model got %q", out)
 	}
 	var order []string
@@ -131,7 +149,8 @@ func TestSandboxedTerminal(t *testing.T) {
 // TestOutlivesTurn: the end of a command is told though its turn is over.
 func TestOutlivesTurn(t *testing.T) {
 	b, h := newBench(t), &fakeHost{}
-	session(t, b.turn(h, never, full), "sleep .5; echo late; exit 5", "")
+	session(t, b.turn(h, never, full), untilGo+"; echo late; exit 5", "")
+	b.letGo(t)
 	done := until[*protocol.CommandExecutionItem](t, h, ended)
 	if *done.ExitCode != 5 || *done.AggregatedOutput != "late\n" || h.deltas() != "late\n" {
 		t.Errorf("completed %+v", done)
@@ -153,22 +172,34 @@ func alive(t *testing.T, pid string) bool {
 	return err == nil && p.Signal(syscall.Signal(0)) == nil
 }
 
+// gone waits until a process that was killed has ended, which nobody waits for in
+// the system's place.
+func gone(t *testing.T, pid string) bool {
+	t.Helper()
+	for limit := time.Now().Add(tooLong); alive(t, pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			return false
+		}
+	}
+	return true
+}
+
 // TestStop: an interrupt ends the commands that its turn began, and no others.
 func TestStop(t *testing.T) {
 	b, mine, other := newBench(t), &fakeHost{}, &fakeHost{}
 	before := b.turn(other, never, full)
-	session(t, before, "sleep 60", "")
+	session(t, before, "sleep 600", "")
 	turn := b.turn(mine, never, full)
-	session(t, turn, "sleep 60 & echo $!; wait", "")
-	pid := mine.deltas()
+	session(t, turn, "sleep 600 & echo $!; wait", "")
+	pid := firstWords(t, mine)
 	if !alive(t, pid) {
 		t.Fatal("it does not run")
 	}
 	turn.Stop()
-	if _, done := mine.command(t); done.Status != protocol.ItemFailed || alive(t, pid) {
+	if _, done := mine.command(t); done.Status != protocol.ItemFailed || !gone(t, pid) {
 		t.Errorf("completed %+v", done)
 	}
-	if len(other.seen()) != 1 {
+	if len(values[*protocol.CommandExecutionItem](other, ended)) != 0 {
 		t.Error("a command of another turn was ended")
 	}
 	b.th.CleanTerminals()
@@ -180,18 +211,18 @@ func TestStop(t *testing.T) {
 // TestInterruptedCall: ctx ends the command that its call waits for.
 func TestInterruptedCall(t *testing.T) {
 	for _, call := range []Call{
-		{ID: "c1", Name: "exec_command", Arguments: `{"cmd":"sleep 60 & echo $!; wait","login":false}`},
-		{ID: "c1", Name: "shell_command", Arguments: `{"command":"sleep 60 & echo $!; wait","login":false,"timeout_ms":60000}`},
+		{ID: "c1", Name: "exec_command", Arguments: `{"cmd":"sleep 600 & echo $!; wait","login":false}`},
+		{ID: "c1", Name: "shell_command", Arguments: `{"command":"sleep 600 & echo $!; wait","login":false,"timeout_ms":600000}`},
 	} {
 		t.Run(call.Name, func(t *testing.T) {
 			b, h := newBench(t), &fakeHost{}
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan Output)
 			go func() { done <- b.turn(h, never, full).Run(ctx, call) }()
-			pid := until[*protocol.CommandExecutionOutputDeltaNotification](t, h, "").Delta
+			pid := firstWords(t, h)
 			cancel()
 			<-done
-			if _, item := h.command(t); item.Status != protocol.ItemFailed || alive(t, pid) {
+			if _, item := h.command(t); item.Status != protocol.ItemFailed || !gone(t, pid) {
 				t.Errorf("completed %+v", item)
 			}
 		})
@@ -205,10 +236,10 @@ func TestClose(t *testing.T) {
 		t.Run(string(policy), func(t *testing.T) {
 			b, h := newBench(t), &fakeHost{}
 			needSandbox(t, b)
-			session(t, b.turn(h, never, policy), "setsid sh -c 'echo $$; sleep 60' & wait", "")
-			pid := until[*protocol.CommandExecutionOutputDeltaNotification](t, h, "").Delta
+			session(t, b.turn(h, never, policy), "setsid sh -c 'echo $$; sleep 600' & wait", "")
+			pid := firstWords(t, h)
 			b.th.Close()
-			if _, done := h.command(t); done.Status != protocol.ItemFailed || alive(t, pid) {
+			if _, done := h.command(t); done.Status != protocol.ItemFailed || !gone(t, pid) {
 				t.Errorf("completed %+v", done)
 			}
 		})
@@ -218,9 +249,10 @@ func TestClose(t *testing.T) {
 // TestRegistryClose: the end of the server ends sessions and their items, too.
 func TestRegistryClose(t *testing.T) {
 	b, h := newBench(t), &fakeHost{}
-	session(t, b.turn(h, never, full), "sleep 60 & echo $!; wait", "")
+	session(t, b.turn(h, never, full), "sleep 600 & echo $!; wait", "")
+	pid := firstWords(t, h)
 	b.Close()
-	if _, done := h.command(t); done.Status != protocol.ItemFailed || alive(t, h.deltas()) {
+	if _, done := h.command(t); done.Status != protocol.ItemFailed || !gone(t, pid) {
 		t.Errorf("completed %+v", done)
 	}
 	if out := exec(b.turn(&fakeHost{}, never, full), t.Context(), "true", ""); !strings.Contains(out, "about to end") {
@@ -241,8 +273,8 @@ func TestTooMany(t *testing.T) {
 		}
 		running = append(running, p)
 	}
-	first := session(t, turn, "sleep 60", "")
-	session(t, turn, "sleep 60", "")
+	first := session(t, turn, "sleep 600", "")
+	session(t, turn, "sleep 600", "")
 	if done := until[*protocol.CommandExecutionItem](t, h, ended); *done.ProcessID != first {
 		t.Errorf("session %s was ended, not %s", *done.ProcessID, first)
 	}
@@ -272,7 +304,7 @@ func TestParallel(t *testing.T) {
 			if i%2 == 0 {
 				turn = other.Begin("turn", turn.Env, h)
 			}
-			out := exec(turn, t.Context(), fmt.Sprintf("echo out-%d", i), `,"yield_time_ms":30000`)
+			out := exec(turn, t.Context(), fmt.Sprintf("echo out-%d", i), waitLong)
 			if want := fmt.Sprintf("out-%d\n", i); !strings.HasSuffix(out, "\n"+want) || h.deltas() != want || h.seen()[len(h.seen())-1].told != ended {
 				results <- fmt.Errorf("%d: the model got %q, the parent %q", i, out, h.deltas())
 				return
@@ -285,7 +317,7 @@ func TestParallel(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for limit := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > goroutines || openFiles(t) > files; runtime.Gosched() {
+	for limit := time.Now().Add(tooLong); runtime.NumGoroutine() > goroutines || openFiles(t) > files; runtime.Gosched() {
 		if time.Now().After(limit) {
 			t.Fatalf("%d goroutines and %d files, before %d and %d", runtime.NumGoroutine(), openFiles(t), goroutines, files)
 		}
