@@ -27,7 +27,8 @@ type Options struct {
 	// Drain, if not nil, ends the work that no handler waits for, once the
 	// input has ended or the context of Run was cancelled. Waiting asks have
 	// failed and handlers have returned by then; notifications can still be
-	// sent and never wait. Its context ends after Limits.Interrupt.
+	// sent and never wait. Its context ends after Limits.Interrupt and what the
+	// handlers have left of their time.
 	Drain func(context.Context)
 }
 
@@ -112,7 +113,8 @@ func (c *Conn) Run(ctx context.Context) error {
 
 // shutdown is the way down from any state, in the order that Run tells.
 func (c *Conn) shutdown() {
-	deadline := time.Now().Add(c.limits.Total)
+	begin := time.Now()
+	deadline := begin.Add(c.limits.Total)
 	c.draining.Store(true)
 	close(c.noAnswers)
 	c.box.release()
@@ -126,7 +128,7 @@ func (c *Conn) shutdown() {
 			c.strand()
 		}
 	}
-	c.drain()
+	c.drain(begin.Add(c.limits.Grace + c.limits.Stop + c.limits.Interrupt))
 	c.cancel()
 	c.stream.finish(deadline)
 	// The dispatcher closes when it has answered the lines that it holds.
@@ -151,12 +153,12 @@ func (c *Conn) strand() {
 	}
 }
 
-// drain runs Options.Drain in a bounded time.
-func (c *Conn) drain() {
+// drain runs Options.Drain, which is to end at some time.
+func (c *Conn) drain(at time.Time) {
 	if c.opts.Drain == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.limits.Interrupt)
+	ctx, cancel := context.WithDeadline(context.Background(), at)
 	defer cancel()
 	ended := make(chan struct{})
 	go func() { // ends with Drain; left behind where that ignores its context
@@ -168,7 +170,7 @@ func (c *Conn) drain() {
 		}()
 		c.opts.Drain(ctx)
 	}()
-	if !waitFor(ended, c.limits.Interrupt+endingTime) {
+	if !waitFor(ended, time.Until(at)+endingTime) {
 		c.log.Error("drain did not end in time")
 	}
 }

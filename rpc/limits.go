@@ -25,7 +25,9 @@ const (
 	DefaultGrace = 500 * time.Millisecond
 	// DefaultStop is how long they then have to return.
 	DefaultStop = 250 * time.Millisecond
-	// DefaultInterrupt is how long Options.Drain may take.
+	// DefaultInterrupt is how long Options.Drain may take where the handlers have
+	// used up their time. What they have not is its own as well: a command that
+	// does not want to end takes nearly all of this.
 	DefaultInterrupt = 500 * time.Millisecond
 	// DefaultTotal is how long a whole shutdown may take, writing out the
 	// outbox included. Parents wait 2 s before they kill.

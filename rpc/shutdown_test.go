@@ -87,12 +87,35 @@ func TestDrainIsBounded(t *testing.T) {
 			p.send(alive)
 			p.finish()
 			p.want(aliveOK)
-			if took := time.Since(began); took > time.Second {
+			if took := time.Since(began); took > DefaultTotal {
 				t.Errorf("%s: took %v", name, took)
 			}
 			close(never)
 		})
 	}
+}
+
+// TestDrainGetsTheTimeLeft: where no handler runs, a drain that takes long comes to
+// its end, and what it tells then is sent.
+func TestDrainGetsTheTimeLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p *parent
+		p = newParent(t, echoMux(), func(o *Options) {
+			o.Drain = func(ctx context.Context) {
+				time.Sleep(DefaultGrace + DefaultStop + DefaultInterrupt - time.Millisecond)
+				if err := ctx.Err(); err != nil {
+					t.Errorf("the context has ended: %v", err)
+				}
+				if err := p.conn.Notify(ctx, "turn/completed", nil); err != nil {
+					t.Errorf("Notify: %v", err)
+				}
+			}
+		})
+		p.run()
+		p.send(alive)
+		p.finish()
+		p.want(aliveOK, `{"method":"turn/completed"}`)
+	})
 }
 
 func TestDrainNotifies(t *testing.T) {
