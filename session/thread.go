@@ -245,6 +245,7 @@ func (t *thread) newTurn(id string, kind turnKind, s settings) *turn {
 	u.conv = &t.conv
 	u.kit = t.tools.Begin(id, toolEnv(s, u.info, t.cfg), host{u})
 	u.ctx, u.cancel = context.WithCancel(t.m.base)
+	u.spare = context.AfterFunc(u.ctx, u.kit.Cut) // at once, so that they end while others do
 	return u
 }
 

@@ -52,12 +52,15 @@ type turn struct {
 	// ctx ends with an interrupt, and when the server can wait no longer.
 	ctx    context.Context
 	cancel context.CancelFunc
+	// spare lets the commands go on that the turn leaves behind. Until it is called
+	// they end with ctx.
+	spare func() bool
 
 	// Owned by the thread's goroutine.
 	armed      bool // the response is on its way
 	launched   bool // the turn's goroutine has been started
 	closing    bool // takes no more input
-	ended      bool // its end has been recorded
+	ended      bool // an interrupt comes too late
 	steers     []steer
 	steerChars int
 	notes      []jsontext.Value // for the model, when it is asked next
@@ -311,15 +314,23 @@ func (u *turn) wrapUp(err error) error {
 	for len(u.calls) > 0 {
 		u.output(tools.Output{Text: why})
 	}
-	if u.ctx.Err() != nil {
-		u.kit.Stop()
-	}
 	_ = u.th.do(u.th.m.base, func() { u.closing = true })
 	u.asides.Wait()
 	for _, s := range u.pending() {
 		u.steerIn(s)
 	}
-	if err == nil && u.ctx.Err() != nil {
+	// An interrupt comes in time for all of this or for none of it.
+	cut := true
+	_ = u.th.do(u.th.m.base, func() {
+		cut = u.ctx.Err() != nil
+		u.ended = !cut
+	})
+	if !cut {
+		u.spare()
+		return err
+	}
+	u.kit.Stop()
+	if err == nil {
 		err = errInterrupted
 	}
 	if interrupted(u.ctx, err) && u.kind != kindCompact { // which does nothing that the model must know of

@@ -86,11 +86,9 @@ func (ts *terminals) forget(id int) {
 	delete(ts.list, id)
 }
 
-// stop ends the commands that a condition picks and waits until their items are
-// completed.
-func (ts *terminals) stop(pick func(*execution) bool) {
+// cut tells the commands that a condition picks to end, and returns them.
+func (ts *terminals) cut(pick func(*execution) bool) (picked []*execution) {
 	ts.mu.Lock()
-	var picked []*execution
 	for _, t := range ts.list {
 		if pick(t.x) {
 			picked = append(picked, t.x)
@@ -100,7 +98,12 @@ func (ts *terminals) stop(pick func(*execution) bool) {
 	for _, x := range picked {
 		x.proc.Stop()
 	}
-	for _, x := range picked {
+	return picked
+}
+
+// stop is cut, and waits until the items are completed.
+func (ts *terminals) stop(pick func(*execution) bool) {
+	for _, x := range ts.cut(pick) {
 		<-x.done
 	}
 }
@@ -149,7 +152,12 @@ func (x *execution) take() (fresh process.Text, ended bool) {
 // when their items are completed.
 func (t *Thread) CleanTerminals() { t.terminals.stop(func(*execution) bool { return true }) }
 
-// Stop ends the commands that this turn began and that have outlived their call,
-// as an interrupt wants it. It returns when their items are completed. The calls
-// themselves end with their contexts.
-func (t *Turn) Stop() { t.th.terminals.stop(func(x *execution) bool { return x.t == t }) }
+// Cut tells the commands that this turn began and that have outlived their call to
+// end, as an interrupt wants it. It waits for nothing. The calls themselves end with
+// their contexts.
+func (t *Turn) Cut() { t.th.terminals.cut(t.began) }
+
+// Stop is Cut, and returns when the items are completed.
+func (t *Turn) Stop() { t.th.terminals.stop(t.began) }
+
+func (t *Turn) began(x *execution) bool { return x.t == t }

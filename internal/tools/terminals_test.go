@@ -195,6 +195,7 @@ func TestStop(t *testing.T) {
 	if !alive(t, pid) {
 		t.Fatal("it does not run")
 	}
+	turn.Cut() // begins what Stop waits for
 	turn.Stop()
 	if _, done := mine.command(t); done.Status != protocol.ItemFailed || !gone(t, pid) {
 		t.Errorf("completed %+v", done)
