@@ -113,8 +113,7 @@ func (c *Conn) Run(ctx context.Context) error {
 
 // shutdown is the way down from any state, in the order that Run tells.
 func (c *Conn) shutdown() {
-	begin := time.Now()
-	deadline := begin.Add(c.limits.Total)
+	left := &patience{c.limits.Total}
 	c.draining.Store(true)
 	close(c.noAnswers)
 	c.box.release()
@@ -122,24 +121,25 @@ func (c *Conn) shutdown() {
 	if c.box.failure() != nil {
 		c.cancel() // nobody is left to be answered
 	}
-	if !waitFor(idle, c.limits.Grace) {
+	if !left.wait(idle, c.limits.Grace) {
 		c.cancel()
-		if !waitFor(idle, c.limits.Stop) {
+		if !left.wait(idle, c.limits.Stop) {
 			c.strand()
 		}
 	}
-	c.drain(begin.Add(c.limits.Grace + c.limits.Stop + c.limits.Interrupt))
+	c.drain(left)
 	c.cancel()
-	c.stream.finish(deadline)
+	c.stream.finish(left)
 	// The dispatcher closes when it has answered the lines that it holds.
-	if !waitFor(c.stream.going, leaveTime) {
+	if !within(c.stream.going, leaveTime) {
 		c.log.Error("an inline handler did not end at shutdown")
 		_ = c.peer.Close()
 	}
-	<-c.stream.shut // bounded by the deadline
+	<-c.stream.shut // bounded by what is left
 }
 
-// leaveTime is how long the dispatcher gets to look at what it has read.
+// leaveTime is how long the dispatcher gets to look at what it has read, and a
+// drain to end when it is told to.
 const leaveTime = 200 * time.Millisecond
 
 // strand answers the requests that would not end.
@@ -153,12 +153,13 @@ func (c *Conn) strand() {
 	}
 }
 
-// drain runs Options.Drain, which is to end at some time.
-func (c *Conn) drain(at time.Time) {
+// drain runs Options.Drain in a bounded time. What the handlers have left of theirs
+// is its own as well.
+func (c *Conn) drain(left *patience) {
 	if c.opts.Drain == nil {
 		return
 	}
-	ctx, cancel := context.WithDeadline(context.Background(), at)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ended := make(chan struct{})
 	go func() { // ends with Drain; left behind where that ignores its context
@@ -170,25 +171,13 @@ func (c *Conn) drain(at time.Time) {
 		}()
 		c.opts.Drain(ctx)
 	}()
-	if !waitFor(ended, time.Until(at)+endingTime) {
+	spent := c.limits.Total - left.left
+	if left.wait(ended, c.limits.Grace+c.limits.Stop+c.limits.Interrupt-spent) {
+		return
+	}
+	cancel()
+	if !left.wait(ended, leaveTime) {
 		c.log.Error("drain did not end in time")
-	}
-}
-
-// waitFor reports whether ch was closed within d.
-func waitFor(ch <-chan struct{}, d time.Duration) bool {
-	select { // first, so that what is done needs no timer
-	case <-ch:
-		return true
-	default:
-	}
-	timer := time.NewTimer(max(d, 0))
-	defer timer.Stop()
-	select {
-	case <-ch:
-		return true
-	case <-timer.C:
-		return false
 	}
 }
 

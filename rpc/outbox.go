@@ -206,11 +206,11 @@ func (o *outbox) wrote(chunk []byte, err error) bool {
 	return true
 }
 
-// close takes no more lines and waits until all are written, at the latest
-// until the deadline. A Write that hangs beyond it is asked to end by a write
+// close takes no more lines and waits until all are written, as long as there
+// is time left. A Write that hangs beyond it is asked to end by a write
 // deadline, where the output knows them; otherwise its goroutine is left
 // behind, because nothing can end it.
-func (o *outbox) close(deadline time.Time) {
+func (o *outbox) close(left *patience) {
 	o.mu.Lock()
 	o.closed = true
 	o.roomLocked()
@@ -219,25 +219,22 @@ func (o *outbox) close(deadline time.Time) {
 		o.wake <- struct{}{}
 	}
 	o.mu.Unlock()
-	timer := time.NewTimer(time.Until(deadline))
-	defer timer.Stop()
-	select {
-	case <-o.done:
-		return
-	case <-o.broken:
-	case <-timer.C:
-		o.mu.Lock()
-		o.failLocked(ErrNotFlushed)
-		o.mu.Unlock()
+	for o.failure() == nil { // tick by tick, because it may break
+		if left.wait(o.done, tick) {
+			return
+		}
+		if left.left <= 0 {
+			o.mu.Lock()
+			o.failLocked(ErrNotFlushed)
+			o.mu.Unlock()
+		}
 	}
 	if d, ok := o.out.(interface{ SetWriteDeadline(time.Time) error }); ok && d.SetWriteDeadline(time.Now()) == nil {
 		<-o.done
 		return
 	}
-	select { // a writer that was merely between two writes ends at once
-	case <-o.done:
-	case <-time.After(endingTime):
-	}
+	// A writer that was merely between two writes ends at once.
+	within(o.done, endingTime)
 }
 
 // endingTime is how long goroutines that have no more work get to end.

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/sourcegraph/jsonrpc2"
 	"go.uber.org/zap"
@@ -36,8 +35,8 @@ type stream struct {
 	shut  chan struct{} // closed when Close has written everything out
 	wake  chan struct{} // one signal: abandoned is not empty
 
-	deadline time.Time // of writing out; set before over is closed
-	readErr  error     // why the input ended; set before ended is closed
+	left    *patience // for writing out; set before over is closed
+	readErr error     // why the input ended; set before ended is closed
 
 	leftOver  atomic.Bool // abandoned is not empty
 	mu        sync.Mutex
@@ -243,18 +242,18 @@ func (s *stream) WriteObject(any) error {
 	return s.box.append(line)
 }
 
-// Close writes the outbox out, at the latest until the deadline. The library
+// Close writes the outbox out, as long as there is time left. The library
 // calls it once.
 func (s *stream) Close() error {
 	close(s.going)
-	s.box.close(s.deadline)
+	s.box.close(s.left)
 	close(s.shut)
 	return nil
 }
 
 // finish makes ReadObject return io.EOF, which closes the library's Conn and
 // with it this stream.
-func (s *stream) finish(deadline time.Time) {
-	s.deadline = deadline
+func (s *stream) finish(left *patience) {
+	s.left = left
 	close(s.over)
 }
