@@ -199,8 +199,12 @@ func (m *Manager) Shutdown(ctx context.Context) {
 	for _, t := range m.all() {
 		t.post(t.close)
 	}
+	// Commands are ended while their turns wait for them: one after the other would
+	// take longer than there is.
+	var commands sync.WaitGroup
+	commands.Go(m.tools.Close)
 	m.wg.Wait()
-	m.tools.Close()
+	commands.Wait()
 	m.shut()
 	m.hardStop()
 }
