@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -23,15 +24,16 @@ var (
 	otherServer   = flag.String("server", "", "run stories as a child against this program instead")
 )
 
-// Patience with a line that must come. A child runs in real time beside other
-// work, under the race detector perhaps.
+// Times of the two modes. Fake time shows how long the server takes. A child runs
+// in real time on a machine that may stand still for seconds, so that its times
+// are bounds against hangs alone.
 const (
 	processPatience = 5 * time.Second
-	childPatience   = 15 * time.Second
-	childSlack      = 3 * time.Second
+	processExit     = 2 * time.Second
+	processLimit    = time.Hour // for one story
+	childPatience   = time.Minute
 	childQuiet      = 250 * time.Millisecond
-	childLimit      = 2 * time.Minute // for one story
-	processLimit    = time.Hour       // of fake time
+	childLimit      = 5 * time.Minute
 )
 
 // TestMain lets the test's program serve as the sandbox's child too, as main
@@ -94,7 +96,7 @@ func runInProcess(t *testing.T, story *fake.Story) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		mode := fake.Mode{Name: "process", Start: startInProcess, Memory: true, Quiet: synctest.Wait,
-			Patience: processPatience}
+			Patience: processPatience, Exit: processExit}
 		play(t, story, mode, fake.RunOptions{Dir: dir, Update: *updateScripts})
 	})
 }
@@ -108,7 +110,7 @@ func runAsChild(t *testing.T, story *fake.Story, server string) {
 		return fake.StartChild(l)
 	}
 	mode := fake.Mode{Name: "child", Start: start, Quiet: func() { time.Sleep(childQuiet) },
-		Patience: childPatience, Slack: childSlack}
+		Patience: childPatience, Exit: childPatience}
 	update := *updateScripts && story.Only == "child"
 	play(t, story, mode, fake.RunOptions{Dir: t.TempDir(), Update: update})
 }
@@ -120,7 +122,7 @@ func play(t *testing.T, story *fake.Story, mode fake.Mode, o fake.RunOptions) {
 	if mode.Memory {
 		limit = processLimit
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("the story takes longer than %v", limit))
 	defer cancel()
 	told := newToldTurns()
 	o.Line = told.line

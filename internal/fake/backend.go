@@ -146,7 +146,7 @@ func (b *Backend) WaitRequests(ctx context.Context, n int) ([]Request, error) {
 		select {
 		case <-wake:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("fake: request %d at the backend: %w", n, ctx.Err())
+			return nil, fmt.Errorf("fake: request %d at the backend: %w", n, context.Cause(ctx))
 		}
 	}
 }

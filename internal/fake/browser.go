@@ -16,7 +16,8 @@ import (
 
 // visit is one journey of a story's browser, from an address to the last page.
 type visit struct {
-	done chan struct{}
+	request *http.Request // without its context
+	done    chan struct{}
 
 	// Set before done is closed.
 	err      error
@@ -151,7 +152,7 @@ func (r *runner) client() *http.Client {
 
 // visit starts a journey. It goes on beside the script.
 func (r *runner) visit(q *http.Request) *visit {
-	v := &visit{done: make(chan struct{})}
+	v := &visit{request: q, done: make(chan struct{})}
 	r.visits = append(r.visits, v)
 	r.transcript.add("browser %s %s", q.Method, q.URL.Path)
 	go func() { // ends with the journey, visitPatience at the latest
@@ -177,25 +178,30 @@ func (v *visit) fetch(c *http.Client, q *http.Request) error {
 
 // pageLine checks the page that the browser ended on: `page STATUS`, `page
 // STATUS contains TEXT`, `page STATUS !contains TEXT`, `page STATUS at PATH`,
-// `page gone` where the server does not answer any more.
-func (r *runner) pageLine(rest string) error {
+// `page gone` where the server does not answer any more, now or soon.
+func (r *runner) pageLine(ctx context.Context, rest string) error {
 	if r.page == nil {
 		return errors.New("no browser was sent anywhere")
 	}
-	timer := time.NewTimer(r.patience(r.mode.Patience))
-	defer timer.Stop()
+	if rest == "gone" {
+		return r.soon(ctx, func() error {
+			<-r.page.done // visitPatience at the latest
+			if _, refused := errors.AsType[*net.OpError](r.page.err); refused {
+				return nil
+			}
+			err := fmt.Errorf("the server still answers: %d (%v)", r.page.status, r.page.err)
+			r.page = r.visit(r.page.request)
+			return err
+		})
+	}
+	ctx, cancel := bounded(ctx, r.patience(r.mode.Patience))
+	defer cancel()
 	select {
 	case <-r.page.done:
-	case <-timer.C:
-		return errors.New("the browser is still on its way")
+	case <-ctx.Done():
+		return fmt.Errorf("the browser is still on its way: %w", context.Cause(ctx))
 	}
 	v := r.page
-	if rest == "gone" {
-		if _, refused := errors.AsType[*net.OpError](v.err); !refused {
-			return fmt.Errorf("the server still answers: %d (%v)", v.status, v.err)
-		}
-		return nil
-	}
 	if v.err != nil {
 		return fmt.Errorf("the browser failed: %w", v.err)
 	}
@@ -245,40 +251,38 @@ func (r *runner) occupyLine(port string) error {
 
 // providerLine plays `provider approve`, and checks `provider granted N`,
 // `provider reused N` and `provider revoked NAME ...`.
-func (r *runner) providerLine(rest string) error {
+func (r *runner) providerLine(ctx context.Context, rest string) error {
 	p := r.backend.Provider
 	if p == nil {
 		return errors.New("the story has no provider section")
 	}
-	verb, arg, _ := strings.Cut(rest, " ")
-	granted, reused := p.Counts()
+	verb, want, _ := strings.Cut(rest, " ")
+	var got func() string
 	switch verb {
 	case "approve":
 		p.Approve()
 		return nil
 	case "granted":
-		if fmt.Sprint(granted) != arg {
-			return fmt.Errorf("refreshes: want %s, got %d", arg, granted)
-		}
-		return nil
+		got = func() string { granted, _ := p.Counts(); return fmt.Sprint(granted) }
 	case "reused":
-		if fmt.Sprint(reused) != arg {
-			return fmt.Errorf("refresh tokens used twice: want %s, got %d", arg, reused)
-		}
-		return nil
+		got = func() string { _, reused := p.Counts(); return fmt.Sprint(reused) }
 	case "revoked":
-		r.mode.Quiet()
-		var want []string
-		for _, name := range strings.Fields(arg) {
-			want = append(want, "${"+name+"}")
+		names := strings.Fields(want)
+		for i, name := range names {
+			names[i] = "${" + name + "}"
 		}
-		got := r.transcript.hide(strings.Join(p.Revoked(), " "))
-		if strings.Join(want, " ") != got {
-			return fmt.Errorf("revoked: want %q, got %q", strings.Join(want, " "), got)
+		want = strings.Join(names, " ")
+		got = func() string { return r.transcript.hide(strings.Join(p.Revoked(), " ")) }
+	default:
+		return errors.New("want provider approve, granted, reused or revoked")
+	}
+	r.mode.Quiet()
+	return r.soon(ctx, func() error {
+		if got := got(); got != want {
+			return fmt.Errorf("%s: want %q, got %q", verb, want, got)
 		}
 		return nil
-	}
-	return errors.New("want provider approve, granted, reused or revoked")
+	})
 }
 
 // makeProvider reads the provider section: `issue ID ACCESS REFRESH` lines, in

@@ -70,9 +70,9 @@ func (r *runner) directive(ctx context.Context, i int, verb, rest string) error 
 	case "stdout":
 		return r.stdoutLine(rest)
 	case "stderr":
-		return r.stderrLine(rest)
+		return r.soon(ctx, func() error { return r.stderrLine(rest) })
 	case "file":
-		return r.fileLine(rest)
+		return r.soon(ctx, func() error { return r.fileLine(rest) })
 	case "files":
 		return r.filesLine(rest)
 	case "browser":
@@ -80,11 +80,11 @@ func (r *runner) directive(ctx context.Context, i int, verb, rest string) error 
 	case "callback", "callback&":
 		return r.callbackLine(verb, rest)
 	case "page":
-		return r.pageLine(rest)
+		return r.pageLine(ctx, rest)
 	case "occupy":
 		return r.occupyLine(rest)
 	case "provider":
-		return r.providerLine(rest)
+		return r.providerLine(ctx, rest)
 	case "write":
 		return r.writeLine(rest)
 	case "processes":
@@ -386,15 +386,15 @@ func (r *runner) backendLine(ctx context.Context, rest string) error {
 	case "<-", "<~":
 		return r.expectRequest(ctx, arg, verb == "<-")
 	case "count":
-		return r.countRequests(arg)
+		return r.countRequests(ctx, arg)
 	case "same":
-		a, b, err := r.twoRequests(arg)
+		a, b, err := r.twoRequests(ctx, arg)
 		if err == nil && string(a.Body) != string(b.Body) {
 			err = fmt.Errorf("bodies differ\n  %s\n  %s", clip(string(a.Body)), clip(string(b.Body)))
 		}
 		return err
 	case "extends":
-		a, b, err := r.twoRequests(arg)
+		a, b, err := r.twoRequests(ctx, arg)
 		if err != nil {
 			return err
 		}
@@ -419,10 +419,25 @@ func (r *runner) turnRequests(path string) []Request {
 	return out
 }
 
-func (r *runner) countRequests(arg string) error {
+// waitRequests waits until at least n requests of turnRequests have come.
+func (r *runner) waitRequests(ctx context.Context, n int, path string) error {
+	return r.soon(ctx, func() error {
+		if got := len(r.turnRequests(path)); got < n {
+			return fmt.Errorf("requests: want %d, got %d", n, got)
+		}
+		return nil
+	})
+}
+
+// countRequests waits for so many requests, and wants no more once the server is
+// quiet.
+func (r *runner) countRequests(ctx context.Context, arg string) error {
 	count, path, _ := strings.Cut(arg, " ")
 	want, err := strconv.Atoi(count)
 	if err != nil {
+		return err
+	}
+	if err := r.waitRequests(ctx, want, path); err != nil {
 		return err
 	}
 	r.mode.Quiet()
@@ -442,7 +457,7 @@ func (r *runner) expectRequest(ctx context.Context, arg string, inOrder bool) er
 	}
 	object, _ := pattern.(map[string]any)
 	path, _ := object["path"].(string)
-	ctx, cancel := context.WithTimeout(ctx, r.patience(r.mode.Patience))
+	ctx, cancel := bounded(ctx, r.patience(r.mode.Patience))
 	defer cancel()
 	for seen := 0; ; {
 		all := r.backend.Requests()

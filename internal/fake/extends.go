@@ -1,17 +1,23 @@
 package fake
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // twoRequests are two of those that ask the model, by their numbers.
-func (r *runner) twoRequests(arg string) (a, b Request, err error) {
+func (r *runner) twoRequests(ctx context.Context, arg string) (a, b Request, err error) {
 	var n, m int
 	if _, err := fmt.Sscan(arg, &n, &m); err != nil {
 		return a, b, fmt.Errorf("want the numbers of two requests: %w", err)
 	}
-	turns := r.turnRequests("")
-	if max(n, m) > len(turns) || min(n, m) < 1 {
-		return a, b, fmt.Errorf("there are only %d requests", len(turns))
+	if min(n, m) < 1 {
+		return a, b, fmt.Errorf("requests are counted from 1")
 	}
+	if err := r.waitRequests(ctx, max(n, m), ""); err != nil {
+		return a, b, err
+	}
+	turns := r.turnRequests("")
 	return turns[n-1], turns[m-1], nil
 }
 

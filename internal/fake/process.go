@@ -161,6 +161,6 @@ func (p *Process) waitExit(ctx context.Context) (int, error) {
 	case code := <-p.Exit:
 		return code, nil
 	case <-ctx.Done():
-		return 0, fmt.Errorf("fake: exit of the server: %w", ctx.Err())
+		return 0, fmt.Errorf("fake: exit of the server: %w", context.Cause(ctx))
 	}
 }

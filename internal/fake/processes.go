@@ -8,11 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 )
-
-// processLook is how long to wait between two looks at the process table.
-const processLook = 20 * time.Millisecond
 
 // processesLine wants that no process has a text in its command line, now or
 // soon. Only Linux tells.
@@ -25,19 +21,12 @@ func (r *runner) processesLine(ctx context.Context, rest string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.patience(r.mode.Patience))
-	defer cancel()
-	for {
-		found := processWith(text)
-		if found == "" {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
+	return r.soon(ctx, func() error {
+		if found := processWith(text); found != "" {
 			return fmt.Errorf("a process is left: %s", found)
-		case <-time.After(processLook):
 		}
-	}
+		return nil
+	})
 }
 
 // processWith finds the command line of a process.

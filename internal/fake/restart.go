@@ -25,7 +25,7 @@ func (r *runner) restart(how string) error {
 			return errors.New("only a child can be killed")
 		}
 		r.process.Kill()
-		ctx, cancel := context.WithTimeout(context.Background(), killPatience)
+		ctx, cancel := bounded(context.Background(), killPatience)
 		defer cancel()
 		if _, err := r.process.waitExit(ctx); err != nil {
 			return err

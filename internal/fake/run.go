@@ -28,13 +28,12 @@ type Mode struct {
 	Memory bool
 	// Quiet returns when the server has nothing left to do but wait.
 	Quiet func()
-	// Patience is how long an expected line may take, Slack what is added to
-	// times that a story states, because real machines are slow at times.
-	Patience, Slack time.Duration
+	// Patience is how long what a story waits for may take where it states no
+	// time, Exit how long the server may take to end. With Memory these are facts
+	// about the server. Real machines stall, so that without it they are a bound
+	// against hangs, and a story's own times can only make it longer.
+	Patience, Exit time.Duration
 }
-
-// exitPatience is how long the server may take to end.
-const exitPatience = 2 * time.Second
 
 // killPatience is how long a server that was killed may take. A function in this
 // process cannot be killed, only asked, and fake time is free.
@@ -366,7 +365,7 @@ func (r *runner) take(ctx context.Context, patience time.Duration, want func(i i
 		case <-timer.C:
 			return nil, fmt.Errorf("%w within %v", errNothing, patience)
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, context.Cause(ctx)
 		}
 	}
 }
@@ -392,17 +391,43 @@ func (r *runner) fits(pattern any, l *outLine) bool {
 
 // patience is how long the line now played may take.
 func (r *runner) patience(usual time.Duration) time.Duration {
-	if r.within > 0 {
-		return r.within + r.mode.Slack
+	if r.within > 0 && (r.mode.Memory || r.within > usual) {
+		return r.within
 	}
 	return usual
+}
+
+// bounded is a context that ends after d, and says so.
+func bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("waited %v", d))
+}
+
+// lookAgain is how long to wait between two looks at what tells nobody that it
+// has changed: files, stderr, the process table.
+const lookAgain = 20 * time.Millisecond
+
+// soon makes a check again until it holds, or patience is over.
+func (r *runner) soon(ctx context.Context, check func() error) error {
+	ctx, cancel := bounded(ctx, r.patience(r.mode.Patience))
+	defer cancel()
+	for {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(lookAgain):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+	}
 }
 
 // play runs the script.
 func (r *runner) play(ctx context.Context) error {
 	for i, l := range r.story.lines {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("%s\n%w", l, err)
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s\n%w", l, context.Cause(ctx))
 		}
 		verb, rest, _ := strings.Cut(l.text, " ")
 		rest = strings.TrimSpace(rest)
@@ -438,7 +463,7 @@ func (r *runner) eof() {
 }
 
 func (r *runner) exit(want int) error {
-	ctx, cancel := context.WithTimeout(context.Background(), r.patience(exitPatience+r.mode.Slack))
+	ctx, cancel := bounded(context.Background(), r.patience(r.mode.Exit))
 	defer cancel()
 	code, err := r.process.waitExit(ctx)
 	if err != nil {
@@ -457,7 +482,7 @@ func (r *runner) stop() error {
 	var err error
 	if !r.exited {
 		r.process.Kill()
-		ctx, cancel := context.WithTimeout(context.Background(), killPatience)
+		ctx, cancel := bounded(context.Background(), killPatience)
 		defer cancel()
 		_, err = r.process.waitExit(ctx)
 	}

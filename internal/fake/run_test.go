@@ -74,7 +74,7 @@ func tinyMode() Mode {
 				_ = stdoutReader.Close()
 			}}, nil
 	}
-	return Mode{Name: "process", Start: start, Memory: true, Quiet: synctest.Wait, Patience: 5 * time.Second}
+	return Mode{Name: "process", Start: start, Memory: true, Quiet: synctest.Wait, Patience: 5 * time.Second, Exit: 2 * time.Second}
 }
 
 func runText(t *testing.T, text string, o RunOptions) ([]byte, error) {
