@@ -3,6 +3,7 @@ package fake
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ type replyParser struct {
 	replies []Reply
 	answers int    // numbers the ids of answers
 	message string // id of the message that delta belongs to
+	body    bool   // the last step of the reply is its JSON body, which waits as events do
 }
 
 func (p *replyParser) directive(line string) error {
@@ -56,7 +58,11 @@ func (p *replyParser) directive(line string) error {
 		return nil
 	}
 	steps, err := p.steps(verb, rest)
-	r.Steps = append(r.Steps, steps...)
+	at := len(r.Steps)
+	if p.body = p.body && (verb == "pause" || verb == "hold"); p.body {
+		at--
+	}
+	r.Steps = slices.Insert(r.Steps, at, steps...)
 	return err
 }
 
@@ -75,6 +81,7 @@ func (p *replyParser) reply(rest string, always bool) error {
 		}
 	}
 	r.Always = always
+	p.body = len(r.Steps) > 0
 	p.replies = append(p.replies, r)
 	return nil
 }
