@@ -14,7 +14,7 @@ demo: build ## a parent application logs in, runs two turns and answers a refres
 	$(GO) run ./examples/parent -server bin/app-server
 
 test: ## unit tests and scripted sessions, under the race detector
-	$(GO) test -race $(TESTFLAGS) ./...
+	$(GO) test -race -timeout 30m $(TESTFLAGS) ./...
 
 build: ## one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/app-server ./cmd/app-server

@@ -31,7 +31,7 @@ const (
 	// and first uses. raceFactor is what the race detector makes of it.
 	leakSlack, raceFactor = 12 << 10, 3
 	// settleTime is how long what ends by itself may take to be gone.
-	settleTime = 5 * time.Second
+	settleTime = time.Minute
 )
 
 // leakKinds are the kinds of calls, of which a response has two each: patches that
