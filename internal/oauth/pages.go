@@ -3,6 +3,7 @@ package oauth
 import (
 	"html"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -50,10 +51,13 @@ func pageHeaders(h http.Header) {
 
 // show writes a page.
 func show(w http.ResponseWriter, status int, p pageText) {
+	page := strings.NewReplacer("{title}", html.EscapeString(p.Title), "{text}", html.EscapeString(p.Text)).Replace(pageHTML)
 	pageHeaders(w.Header())
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	// With its length the page is whole once it is flushed, however soon the port
+	// is closed after it.
+	w.Header().Set("Content-Length", strconv.Itoa(len(page)))
 	w.WriteHeader(status)
-	page := strings.NewReplacer("{title}", html.EscapeString(p.Title), "{text}", html.EscapeString(p.Text)).Replace(pageHTML)
 	_, _ = w.Write([]byte(page)) // a browser that has gone needs no page
 	_ = http.NewResponseController(w).Flush()
 }
