@@ -10,7 +10,7 @@ import (
 )
 
 // guardScript kills the groups that it was told of when its input ends, which
-// is when the server has gone without a word. It reads "+ N", "- N" and "x".
+// is when the server has gone without a word. It reads "+ N" and "- N".
 // Its first argument is the mark of descendants that left their group.
 const guardScript = `trap '' HUP INT TERM
 groups=' '
@@ -18,7 +18,6 @@ while read -r op n; do
   case $op in
   +) groups="$groups$n " ;;
   -) groups="${groups%% $n *} ${groups#* $n }" ;;
-  x) exit 0 ;;
   esac
 done
 for n in $groups; do kill -s KILL -- "-$n" 2>/dev/null; done
@@ -88,14 +87,14 @@ func (g *guard) start() bool {
 	return true
 }
 
-// stop ends the guard without a kill, and reaps it.
+// stop kills the guard before it can kill anybody, and reaps it. It may have been
+// stopped by a command of the same user, and would hear of nothing else.
 func (g *guard) stop() {
 	if g.cmd == nil {
 		return
 	}
-	io.WriteString(g.tell, "x\n")
-	g.tell.Close()
-	g.cmd.Wait()
+	g.cmd.Process.Kill()
+	g.cmd.Wait() // closes tell
 	g.cmd, g.tell = nil, nil
 }
 

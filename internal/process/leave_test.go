@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -149,5 +150,24 @@ func TestKilledServer(t *testing.T) {
 	cmd.Wait()
 	for _, pid := range pids {
 		eventually(t, "the death of all", func() bool { return !alive(pid) })
+	}
+}
+
+// TestStoppedGuard: a guard that some command has stopped does not hold up anybody.
+func TestStoppedGuard(t *testing.T) {
+	g := newGuard(markName + "=test.")
+	g.add(1 << 30) // nobody's group
+	if g.cmd == nil {
+		t.Skip("no guard here")
+	}
+	if err := g.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan struct{})
+	go func() { g.remove(1 << 30); close(gone) }()
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		t.Fatal("it waits for the guard")
 	}
 }
