@@ -49,8 +49,7 @@ func (m *Manager) loginDirect(ctx context.Context, p *protocol.LoginAccountParam
 	m.log.Debug("signed in", zap.String("mode", string(s.Mode)), zap.Uint64("generation", s.Generation))
 	return protocol.LoginAccountResponse{Type: p.Type}, func() {
 		m.tellEnded(ended, "another sign-in took its place")
-		m.tell(protocol.MethodAccountLoginCompleted, protocol.AccountLoginCompletedNotification{Success: true})
-		m.tellUpdated(s)
+		m.tell(completed(protocol.AccountLoginCompletedNotification{Success: true}), updated(s))
 	}, nil
 }
 
@@ -263,11 +262,11 @@ func (m *Manager) accept(ctx context.Context, a *attempt, t oauth.Tokens) error 
 		return err
 	}
 	m.log.Debug("signed in", zap.String("mode", string(s.Mode)), zap.Uint64("generation", s.Generation))
-	m.tell(protocol.MethodAccountLoginCompleted, protocol.AccountLoginCompletedNotification{LoginID: new(a.id), Success: true})
-	m.tellUpdated(s)
+	m.send()
 	return nil
 }
 
+// takeManaged does that, and leaves what is to be told of it unsent.
 func (m *Manager) takeManaged(ctx context.Context, a *attempt, t oauth.Tokens) (*Snapshot, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -291,7 +290,13 @@ func (m *Manager) takeManaged(ctx context.Context, a *attempt, t oauth.Tokens) (
 	m.attempt, m.aside = nil, false
 	m.replace(s)
 	m.endFlight(nil)
+	m.unsent = append(m.unsent, completed(protocol.AccountLoginCompletedNotification{LoginID: new(a.id), Success: true}), updated(s))
 	return s, nil
+}
+
+// completed is account/login/completed.
+func completed(n protocol.AccountLoginCompletedNotification) note {
+	return note{protocol.MethodAccountLoginCompleted, n}
 }
 
 // errEnded is what a browser shows that comes back to a login that was ended.
@@ -341,7 +346,7 @@ func (m *Manager) announce(a *attempt) {
 }
 
 func (m *Manager) tellFailed(a *attempt, why string) {
-	m.tell(protocol.MethodAccountLoginCompleted, protocol.AccountLoginCompletedNotification{LoginID: new(a.id), Error: &why})
+	m.tell(completed(protocol.AccountLoginCompletedNotification{LoginID: new(a.id), Error: &why}))
 }
 
 // CancelLogin serves account/login/cancel. The func returned sends

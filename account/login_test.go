@@ -102,6 +102,53 @@ func ends(t *testing.T, told []string) map[string]int {
 	return n
 }
 
+// slowParent reads a notification only when it is let go on.
+type slowParent struct {
+	*parent
+	reads, goOn chan struct{}
+}
+
+func (p *slowParent) Notify(ctx context.Context, method string, params any) error {
+	p.reads <- struct{}{}
+	<-p.goOn
+	return p.parent.Notify(ctx, method, params)
+}
+
+// TestLogoutDuringNews: a login comes to its end and is not told yet when the account
+// is logged out. Both are told in the order in which they happened.
+func TestLogoutDuringNews(t *testing.T) {
+	b := loginBed(t)
+	p := &slowParent{b.parent, make(chan struct{}, 3), make(chan struct{})}
+	b.notify = p
+	if _, err := b.begin(protocol.LoginChatGPTDeviceCode); err != nil {
+		t.Fatal(err)
+	}
+	<-p.reads // the login is in force
+	_, after, err := b.Logout(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan struct{})
+	go func() { after(); close(told) }()
+	for { // until the logout is among the news, or told too early
+		b.mu.Lock()
+		n := len(b.unsent)
+		b.mu.Unlock()
+		if n > 0 || len(p.reads) > 0 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	close(p.goOn)
+	<-told
+	got := b.parent.notifications()
+	for i, want := range []string{protocol.MethodAccountLoginCompleted, protocol.MethodAccountUpdated + ` {"authMode":"chatgpt"`, protocol.MethodAccountUpdated + ` {"authMode":null`} {
+		if len(got) != 3 || !strings.HasPrefix(got[i], want) {
+			t.Fatalf("told %q", got)
+		}
+	}
+}
+
 // Whatever happens to managed logins at the same time, each one that the parent
 // knows of is told to have ended once, and no port is left open.
 func TestManagedLoginsEndOnce(t *testing.T) {

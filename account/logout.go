@@ -23,7 +23,7 @@ func (m *Manager) Logout(ctx context.Context, _ *protocol.NoParams) (protocol.Lo
 	m.log.Debug("signed out")
 	return protocol.LogoutAccountResponse{}, func() {
 		m.tellEnded(ended, "the account was logged out")
-		m.tellUpdated(nil)
+		m.tell(updated(nil))
 		if !removed.IsEmpty() {
 			m.run(func() { m.revoke(removed) })
 		}

@@ -155,7 +155,17 @@ type Manager struct {
 	dead       deadToken           // the last refresh token that was refused for good
 	aside      bool                // an external login took the place of what is stored
 	seen       []protocol.Secret   // tokens in force since the last logout, the newest last
+	unsent     []note              // notifications in the order of what they tell of
 	closed     bool
+
+	// sending is held by who sends them.
+	sending sync.Mutex
+}
+
+// note is a notification that is yet to be sent.
+type note struct {
+	method string
+	params any
 }
 
 // NewManager reads auth.json and returns a Manager that the caller must Close.
@@ -258,17 +268,41 @@ func (m *Manager) externalActive() bool {
 	return s != nil && s.Mode == protocol.AuthModeChatGPTAuthTokens
 }
 
-// tellUpdated sends account/updated for s, nil for signed out.
-func (m *Manager) tellUpdated(s *Snapshot) {
+// updated is account/updated for s, nil for signed out.
+func updated(s *Snapshot) note {
 	n := protocol.AccountUpdatedNotification{PlanType: s.plan()}
 	if s != nil {
 		n.AuthMode = new(s.Mode)
 	}
-	m.tell(protocol.MethodAccountUpdated, n)
+	return note{protocol.MethodAccountUpdated, n}
 }
 
-func (m *Manager) tell(method string, params any) {
-	if err := m.notify.Notify(m.life, method, params); err != nil {
-		m.log.Debug("notification not sent", zap.String("method", method), zap.Error(err))
+// tell sends notifications after those that were there before.
+func (m *Manager) tell(notes ...note) {
+	m.mu.Lock()
+	m.unsent = append(m.unsent, notes...)
+	m.mu.Unlock()
+	m.send()
+}
+
+// send sends what is unsent. What a change is told by, whoever makes it leaves there
+// under the lock of the change: the last word that a parent hears is then that of
+// the last change.
+func (m *Manager) send() {
+	m.sending.Lock()
+	defer m.sending.Unlock()
+	for {
+		m.mu.Lock()
+		notes := m.unsent
+		m.unsent = nil
+		m.mu.Unlock()
+		if len(notes) == 0 {
+			return
+		}
+		for _, n := range notes {
+			if err := m.notify.Notify(m.life, n.method, n.params); err != nil {
+				m.log.Debug("notification not sent", zap.String("method", n.method), zap.Error(err))
+			}
+		}
 	}
 }

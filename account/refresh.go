@@ -136,8 +136,8 @@ func (m *Manager) fly(ctx context.Context, f *flight, by refresher) {
 	landed := m.land(f, next, fault)
 	switch {
 	case next == nil || !next.managed():
-	case landed && *next.plan() != *f.from.plan():
-		m.tellUpdated(next)
+	case landed:
+		m.send()
 	case f.dropped.Load():
 		// Signed out or replaced while the provider answered, and by now not in
 		// the store either: nobody may keep these tokens.
@@ -145,7 +145,8 @@ func (m *Manager) fly(ctx context.Context, f *flight, by refresher) {
 	}
 }
 
-// land puts the result of a flight in force, and reports whether it did.
+// land puts the result of a flight in force, and reports whether it did. That a
+// managed sign-in has another plan now is left unsent.
 func (m *Manager) land(f *flight, next *Snapshot, fault *RefreshError) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -161,6 +162,9 @@ func (m *Manager) land(f *flight, next *Snapshot, fault *RefreshError) bool {
 		return false
 	}
 	m.replace(next)
+	if next.managed() && *next.plan() != *f.from.plan() {
+		m.unsent = append(m.unsent, updated(next))
+	}
 	m.log.Debug("refreshed", zap.Uint64("generation", next.Generation), zap.Bool("found", next.Found))
 	m.release(nil)
 	return true
