@@ -110,6 +110,11 @@ func (c *Conn) serveIn(ctx context.Context, call *call) {
 		c.answer(call, nil, c.failure(err))
 		return
 	}
+	if opens := call.entry.opens; opens != nil && then != nil {
+		release := func() {}
+		c.guard(call.entry.method, func() { release = c.lanes.hold(call, opens(result)) })
+		defer release()
+	}
 	if c.answer(call, result, nil) && then != nil {
 		c.guard(call.entry.method, then)
 	}

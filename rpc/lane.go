@@ -124,6 +124,25 @@ func (s *lanes) leave(c *call) {
 	go s.run(l)
 }
 
+// hold makes the requests with a key wait behind a call of another lane, until
+// release is called. A key that has a lane already is left alone.
+func (s *lanes) hold(c *call, key string) (release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byKey[key] != nil {
+		return func() {}
+	}
+	s.calls++
+	s.bytes += c.size
+	l := &lane{key: key, keyed: true, current: c}
+	s.active[l], s.byKey[key] = struct{}{}, l
+	return func() {
+		if s.next(l) != nil {
+			go s.run(l)
+		}
+	}
+}
+
 // next accounts for the request that was served and takes the next one. With
 // none left the lane is gone.
 func (s *lanes) next(l *lane) *call {

@@ -68,6 +68,48 @@ func req(id int, method, key, text string) string {
 
 func res(id int, text string) string { return fmt.Sprintf(`{"id":%d,"result":{"text":%q}}`, id, text) }
 
+// TestOpens: what follows the response of a request that makes something comes before
+// whatever is asked of that, however long it takes.
+func TestOpens(t *testing.T) {
+	for name, after := range map[string][]string{"used": {`{"method":"made"}`, res(2, "u1"), res(3, "u2")}, "ended": {`{"method":"made"}`}} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newGate()
+			mux := gateMux(g)
+			var p *parent
+			slow := make(chan struct{})
+			HandleThen(mux, "make", nil, func(_ context.Context, in *echoParams) (echoResult, Then, error) {
+				return echoResult{in.Text}, func() {
+					<-slow
+					if err := p.conn.Notify(t.Context(), "made", nil); err != nil {
+						t.Error(err)
+					}
+				}, nil
+			})
+			Opens(mux, "make", func(r *echoResult) string { return r.Text })
+			p = newParent(t, mux, nil)
+			p.run()
+			p.send(req(1, "make", "", "new"))
+			p.want(res(1, "new"))
+			if name == "used" {
+				p.send(req(2, "keyed", "new", "u1"), req(3, "keyed", "new", "u2"), req(4, "keyed", "other", "o"))
+				if got := g.begun(); got != "o" {
+					t.Errorf("started %q", got)
+				}
+				g.let("o")
+				p.want(res(4, "o"))
+				g.let("u1")
+				g.let("u2")
+			}
+			close(slow)
+			p.want(after...)
+			p.send(req(5, "keyed", "new", "later"))
+			g.let("later")
+			p.want(res(5, "later"))
+			p.finish()
+		})
+	}
+}
+
 func TestLanesKeepOrderByKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()

@@ -61,6 +61,7 @@ type entry struct {
 	key    func(params any) string                             // nil: no order
 	run    func(context.Context, any) (any, Then, rest, error) // request
 	note   func(context.Context, any)                          // notification
+	opens  func(result any) string                             // lane that waits for Then; nil: none
 	inline bool
 }
 
@@ -132,6 +133,16 @@ func HandleSlow[P, R any](m *Mux, method string, lane Lane[P], h func(context.Co
 	}
 	setLane(e, lane)
 	m.add(e)
+}
+
+// Opens says that a request that is registered makes something new, whose requests
+// have the lane that key finds: they wait until the Then of the request is done. A
+// parent may send them as soon as it has the response.
+func Opens[R any](m *Mux, method string, key func(*R) string) {
+	m.entries[method].opens = func(result any) string {
+		r := result.(R)
+		return key(&r)
+	}
 }
 
 func setLane[P any](e *entry, lane Lane[P]) {

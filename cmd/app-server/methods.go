@@ -78,6 +78,12 @@ func (s *server) methods() *rpc.Mux {
 	rpc.HandleThen(m, protocol.MethodReviewStart, func(p *protocol.ReviewStartParams) string { return laneThread(p.ThreadID) }, s.threads.StartReview)
 	rpc.Handle(m, protocol.MethodThreadBackgroundTerminalsClean, func(p *protocol.ThreadBackgroundTerminalsCleanParams) string { return laneThread(p.ThreadID) }, s.threads.CleanTerminals)
 	rpc.Handle(m, protocol.MethodTurnInterrupt, func(p *protocol.TurnInterruptParams) string { return laneThread(p.ThreadID) }, s.threads.InterruptTurn)
+
+	// What is told of a new thread comes before whatever the parent does with it.
+	for _, method := range []string{protocol.MethodThreadStart, protocol.MethodThreadResume, protocol.MethodThreadFork} {
+		rpc.Opens(m, method, func(r *protocol.ThreadStartResponse) string { return laneThread(r.Thread.ID) })
+	}
+	rpc.Opens(m, protocol.MethodReviewStart, func(r *protocol.ReviewStartResponse) string { return laneThread(r.ReviewThreadID) })
 	return m
 }
 
