@@ -146,9 +146,8 @@ const leaveTime = 200 * time.Millisecond
 func (c *Conn) strand() {
 	calls := c.lanes.strand()
 	for _, call := range calls {
-		if call.answered.CompareAndSwap(false, true) {
+		if call.respond(func() { c.send(call.id, errDraining) }) {
 			c.log.Warn("request did not end before shutdown", zap.String("method", call.entry.method))
-			c.send(call.id, errDraining)
 		}
 	}
 }

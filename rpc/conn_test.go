@@ -21,7 +21,7 @@ func TestPipedInputIsAnswered(t *testing.T) {
 		in.WriteString(req(i, "echo", "", "x") + "\n")
 	}
 	out := &sink{}
-	if err := New(Options{In: strings.NewReader(in.String()), Out: out, Mux: echoMux()}).Run(t.Context()); err != nil {
+	if err := New(Options{In: strings.NewReader(in.String()), Out: out, Mux: echoMux(), Limits: patient}).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	got := out.take()

@@ -87,7 +87,7 @@ func (c *Conn) serve(call *call) { c.serveIn(c.handlers, call) }
 // returns a rest is not answered yet: the request leaves its lane and comes here
 // again.
 func (c *Conn) serveIn(ctx context.Context, call *call) {
-	if call.answered.Load() {
+	if call.isAnswered() {
 		return // given up by a shutdown
 	}
 	var result any
@@ -123,28 +123,26 @@ func (c *Conn) serveIn(ctx context.Context, call *call) {
 // answer sends the response, if nobody has answered before, and reports
 // whether it is a result and on its way.
 func (c *Conn) answer(call *call, result any, failed *Error) bool {
-	if !call.answered.CompareAndSwap(false, true) {
-		return false
-	}
 	if failed != nil {
-		c.send(call.id, failed)
+		call.respond(func() { c.send(call.id, failed) })
 		return false
 	}
 	buf := c.buffer()
 	var err error
-	// Guarded: encoding runs methods of the result.
+	// Guarded: encoding runs methods of the result. It may take long, so that a
+	// shutdown can be quicker.
 	ok := c.guard(call.entry.method, func() { err = encodeResult(buf, call.id, result) })
 	if !ok || err != nil {
 		if err != nil {
 			// Not the text of the error: it may quote the result.
 			c.log.Error("result cannot be encoded", zap.String("method", call.entry.method), zap.String("type", fmt.Sprintf("%T", result)))
 		}
-		c.send(call.id, errInternal)
+		call.respond(func() { c.send(call.id, errInternal) })
 		return false
 	}
-	err = c.sendLine(buf.Bytes())
+	first := call.respond(func() { err = c.sendLine(buf.Bytes()) })
 	c.recycle(buf)
-	return err == nil
+	return first && err == nil
 }
 
 // send answers with an error. id is JSON text.

@@ -179,8 +179,9 @@ func FuzzLines(f *testing.F) {
 			reader = iotest.OneByteReader(reader)
 		}
 		out := &sink{}
-		// A small limit, so that long lines are met as well.
-		if err := New(Options{In: reader, Out: out, Mux: echoMux(), Limits: Limits{Line: 2000}}).Run(t.Context()); err != nil {
+		limits := patient
+		limits.Line = 2000 // small, so that long lines are met as well
+		if err := New(Options{In: reader, Out: out, Mux: echoMux(), Limits: limits}).Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		lines := out.take()

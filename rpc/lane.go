@@ -3,21 +3,41 @@ package rpc
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 )
 
 // call is one request from its arrival to its answer.
 type call struct {
-	entry    *entry
-	id       []byte // JSON text as it came
-	params   any
-	size     int64       // bytes of the line
-	answered atomic.Bool // whoever sets it answers
+	entry  *entry
+	id     []byte // JSON text as it came
+	params any
+	size   int64 // bytes of the line
+
+	mu       sync.Mutex // held while the answer is queued
+	answered bool
 
 	// rest is what is left to do once the call has left its lane; leaves says
 	// that it is to do so now. Both belong to the goroutine that serves the call.
 	rest   rest
 	leaves bool
+}
+
+// respond queues the answer, unless there is one. Whoever finds one here can rely
+// on it: it is in the outbox.
+func (c *call) respond(queue func()) (first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.answered {
+		return false
+	}
+	c.answered = true
+	queue()
+	return true
+}
+
+func (c *call) isAnswered() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answered
 }
 
 // run runs the handler, or what it left to do.

@@ -225,8 +225,11 @@ func (o *outbox) close(left *patience) {
 		}
 		if left.left <= 0 {
 			o.mu.Lock()
-			o.failLocked(ErrNotFlushed)
+			if o.pending.Load() > 0 { // else the writer has nothing to do but end
+				o.failLocked(ErrNotFlushed)
+			}
 			o.mu.Unlock()
+			break
 		}
 	}
 	if d, ok := o.out.(interface{ SetWriteDeadline(time.Time) error }); ok && d.SetWriteDeadline(time.Now()) == nil {

@@ -9,11 +9,16 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 )
+
+// patient are limits for tests outside of bubbles: no machine is so slow that a
+// shutdown gives anything up.
+var patient = Limits{Grace: time.Minute, Stop: time.Minute, Total: 2 * time.Minute}
 
 // sink is a parent's end of the output. It can stop reading.
 type sink struct {

@@ -229,6 +229,28 @@ func TestFlushIsBounded(t *testing.T) {
 	})
 }
 
+// slowToWrite is a result that takes longer to encode than a shutdown may take.
+type slowToWrite struct{}
+
+func (slowToWrite) MarshalJSON() ([]byte, error) {
+	time.Sleep(time.Minute)
+	return []byte(`{}`), nil
+}
+
+// A result that is not written in time is no answer: the request gets another one.
+func TestResultTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux := echoMux()
+		Handle(mux, "slow", Fixed[echoParams]("x"), func(context.Context, *echoParams) (slowToWrite, error) { return slowToWrite{}, nil })
+		p := start(t, mux, nil)
+		p.send(req(1, "slow", "", ""))
+		p.finish()
+		p.want(`{"error":{"code":-32603,"message":"The server is shutting down","data":{"reason":"shuttingDown"}},"id":1}`)
+		time.Sleep(time.Hour)
+		p.want()
+	})
+}
+
 func TestFlushUsesWriteDeadline(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -236,8 +258,13 @@ func TestFlushUsesWriteDeadline(t *testing.T) {
 	}
 	defer r.Close()
 	defer w.Close()
-	in := strings.NewReader(req(1, "echo", "", strings.Repeat("x", 1<<20)))
-	c := New(Options{In: in, Out: w, Mux: echoMux(), Limits: Limits{Total: 50 * time.Millisecond}})
+	var c *Conn
+	tell := func(ctx context.Context) {
+		if err := c.Notify(ctx, "more", echoParams{Text: strings.Repeat("x", 1<<20)}); err != nil {
+			t.Error(err)
+		}
+	}
+	c = New(Options{In: strings.NewReader(""), Out: w, Mux: echoMux(), Drain: tell, Limits: Limits{Total: time.Second}})
 	if err := c.Run(t.Context()); !errors.Is(err, ErrNotFlushed) {
 		t.Errorf("Run: %v", err)
 	}

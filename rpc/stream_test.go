@@ -140,7 +140,7 @@ func TestLinesHoweverCut(t *testing.T) {
 			r, err := echo(ctx, p)
 			return r, nil, err
 		})
-		if err := New(Options{In: cut(strings.NewReader(all.String())), Out: out, Mux: mux}).Run(t.Context()); err != nil {
+		if err := New(Options{In: cut(strings.NewReader(all.String())), Out: out, Mux: mux, Limits: patient}).Run(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if got := strings.Join(out.take(), "\n") + "\n"; got != want.String() {
@@ -212,7 +212,9 @@ func TestLineLimit(t *testing.T) {
 					mux := NewMux(Hooks{})
 					Handle(mux, "free", Fixed[echoParams]("x"), echo)
 					Handle(mux, "echo", Fixed[echoParams]("x"), echo)
-					err := New(Options{In: cut(strings.NewReader(tt.line + end)), Out: out, Mux: mux, Limits: Limits{Line: limit}}).Run(t.Context())
+					limits := patient
+					limits.Line = limit
+					err := New(Options{In: cut(strings.NewReader(tt.line + end)), Out: out, Mux: mux, Limits: limits}).Run(t.Context())
 					if err != nil {
 						t.Error(err)
 					}
@@ -230,7 +232,7 @@ func TestLargeLine(t *testing.T) {
 	text := strings.Repeat("y", 5<<20)
 	in := alive + "\n" + `{"id":1,"method":"echo","params":{"text":"` + text + `"}}` + "\n" + alive + "\n"
 	out := &sink{}
-	if err := New(Options{In: strings.NewReader(in), Out: out, Mux: echoMux()}).Run(t.Context()); err != nil {
+	if err := New(Options{In: strings.NewReader(in), Out: out, Mux: echoMux(), Limits: patient}).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	got := out.take()
@@ -242,7 +244,7 @@ func TestLargeLine(t *testing.T) {
 func TestInputFails(t *testing.T) {
 	out := &sink{}
 	in := io.MultiReader(strings.NewReader(alive+"\n"), iotest.ErrReader(errTest))
-	err := New(Options{In: in, Out: out, Mux: echoMux()}).Run(t.Context())
+	err := New(Options{In: in, Out: out, Mux: echoMux(), Limits: patient}).Run(t.Context())
 	if !errors.Is(err, errTest) {
 		t.Errorf("Run: %v", err)
 	}
