@@ -19,11 +19,12 @@ type State struct {
 	Origin string
 }
 
-// describeWait bounds Describe: a thread waits for it to begin.
-const describeWait = time.Second
+// describeWait bounds Describe: a thread waits for it to begin. The programs take
+// milliseconds, but a busy machine may be seconds late with them.
+const describeWait = 5 * time.Second
 
 // Describe tells the state of the repository around dir. It fails where there is
-// no repository or no git. It waits for git until ctx ends, and a second at most;
+// no repository or no git. It waits for git until ctx ends, and some seconds at most;
 // what is not known by then stays empty.
 func Describe(ctx context.Context, dir string, getenv func(string) string) (State, error) {
 	if !inRepository(dir) { // without starting a program

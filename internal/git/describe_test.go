@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -39,6 +40,20 @@ mkdir deep`)
 	cancel()
 	if got, err := Describe(ctx, dir, os.Getenv); err == nil {
 		t.Errorf("a context that has ended: %+v", got)
+	}
+}
+
+// over is a context whose time was over when nobody looked.
+type over struct{ context.Context }
+
+func (over) Err() error { return context.DeadlineExceeded }
+
+// TestLateAnswer: what git has said counts, though the time is over by then.
+func TestLateAnswer(t *testing.T) {
+	dir := repository(t, "git commit -q --allow-empty -m one")
+	got, err := newRunner(dir, os.Getenv).run(over{context.Background()}, "rev-parse", "HEAD")
+	if want := run(t, dir, "git rev-parse HEAD"); strings.TrimSpace(got) != want || err != nil {
+		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
 }
 

@@ -10,14 +10,14 @@ import (
 
 // maxWait bounds one question. A repository of any size answers in far less; a
 // folder on a network that is gone does not.
-const maxWait = 5 * time.Second
+const maxWait = 15 * time.Second
 
 // MergeBase returns the full id of the commit at which HEAD of the repository
 // around dir left branch, which is the name of a branch or another commit. A
 // branch's upstream counts as part of it, so that a local branch that lags
 // behind makes no changes of others look like those of HEAD. It fails where
 // there is no git, no repository or no such branch. It waits for git until ctx
-// ends, and a few seconds at most.
+// ends, and some seconds at most.
 func MergeBase(ctx context.Context, dir, branch string, getenv func(string) string) (string, error) {
 	if strings.HasPrefix(branch, "-") {
 		return "", fmt.Errorf("git: merge base: %q is no name of a branch", branch)

@@ -82,12 +82,12 @@ func (g runner) run(ctx context.Context, args ...string) (string, error) {
 	switch {
 	case out.full:
 		return "", errTooLarge
+	case err == nil: // even where the time is over by now
+		return out.buf.String(), nil
 	case ctx.Err() != nil:
 		return "", ctx.Err()
-	case err != nil:
-		return "", err
 	}
-	return out.buf.String(), nil
+	return "", err
 }
 
 // limited keeps the first bytes of what is written to it.
