@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -125,6 +126,9 @@ func TestPagesEscape(t *testing.T) {
 		if w.Header().Get(name) == "" {
 			t.Errorf("no %s", name)
 		}
+	}
+	if !w.Flushed || w.Header().Get("Content-Length") != strconv.Itoa(len(body)) {
+		t.Error("the page is not whole before its handler ends")
 	}
 	if failurePage(errors.New("")).Text == "" {
 		t.Error("no text")
