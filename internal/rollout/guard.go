@@ -23,8 +23,8 @@ const (
 )
 
 // coordinationWait bounds the wait for another server that makes or removes a
-// lock file, which takes it a moment.
-const coordinationWait = 500 * time.Millisecond
+// lock file, which takes it a moment, or some seconds on a busy machine.
+const coordinationWait = 5 * time.Second
 
 // takeGuard takes the lock of a thread, or fails with [ErrInUse]. Where the lock
 // cannot be made there is none: the lock of the thread's file holds all the
