@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -205,37 +206,38 @@ func TestUsageSharesThe401Rule(t *testing.T) {
 func TestManyAtOnce(t *testing.T) {
 	const turns = 256
 	var arrived sync.WaitGroup
-	arrived.Add(turns)
-	s := serve(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+	bubble(t, func(n int, w http.ResponseWriter, _ *http.Request) {
 		if n < turns { // nobody is answered before all have asked
 			arrived.Done()
 			arrived.Wait()
 		}
 		good(w)
-	})
-	c := client(t, Options{Credentials: signedInAs(firstToken)})
-	var fresh atomic.Int32
-	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
-		if !i.Reused {
-			fresh.Add(1)
-		}
-	}})
-	for range 2 {
-		var all sync.WaitGroup
-		for range turns {
-			all.Go(func() {
-				for _, err := range c.Stream(ctx, s.request()) {
-					if err != nil {
-						t.Error(err)
+	}, func(t *testing.T, c *Client, r *Request) {
+		arrived.Add(turns)
+		var fresh atomic.Int32
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+			if !i.Reused {
+				fresh.Add(1)
+			}
+		}})
+		for range 2 {
+			var all sync.WaitGroup
+			for range turns {
+				all.Go(func() {
+					for _, err := range c.Stream(ctx, r) {
+						if err != nil {
+							t.Error(err)
+						}
 					}
-				}
-			})
+				})
+			}
+			all.Wait()
+			synctest.Wait() // all connections have come back
 		}
-		all.Wait()
-	}
-	if n := fresh.Load(); n > turns+turns/8 { // a connection may come back a moment too late
-		t.Errorf("%d connections for twice %d turns", n, turns)
-	}
+		if n := fresh.Load(); n != turns {
+			t.Errorf("%d connections for twice %d turns", n, turns)
+		}
+	})
 }
 
 // A token that was only come upon may be as old as the one before: a 401 to it

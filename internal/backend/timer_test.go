@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,11 +52,10 @@ func bubble(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Requ
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
-		n := 0
+		var n atomic.Int32
 		backend := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
-			n++
-			answer(n-1, w, r)
+			answer(int(n.Add(1))-1, w, r)
 		})}
 		var done sync.WaitGroup
 		done.Go(func() { _ = backend.Serve(m) })

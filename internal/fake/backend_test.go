@@ -124,7 +124,7 @@ func TestBackendKeepsOpenUntilClosed(t *testing.T) {
 		_, _, err := post(e, "x", "{}")
 		done <- err
 	}()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if _, err := b.WaitRequests(ctx, 1); err != nil {
 		t.Fatal(err)
