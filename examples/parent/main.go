@@ -23,7 +23,7 @@ import (
 )
 
 // timeLimit bounds the whole run, so that a server that hangs is an error.
-const timeLimit = 2 * time.Minute
+const timeLimit = 5 * time.Minute
 
 // envToken is where -access-token is taken from by default, because a command
 // line can be read by other users of the machine.
@@ -164,7 +164,7 @@ func run(ctx context.Context, o options, out *printer) (err error) {
 	}
 	out.note("started %s", o.server)
 	talkErr := c.talk(ctx, parent, o)
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	code, closeErr := parent.Close(closing)
 	if talkErr != nil {

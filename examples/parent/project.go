@@ -14,7 +14,7 @@ const task = "Rename Hello to Greet in this project, and see that it still build
 // buildCommand is what the scripted model runs to see whether the project
 // builds. Go keeps its cache in the user's home, where the sandbox lets no
 // command write, so it asks to run outside.
-const buildCommand = `{"cmd":"go build ./...","sandbox_permissions":"require_escalated","justification":"Go writes its build cache outside of the project. May it?"}`
+const buildCommand = `{"cmd":"go build ./...","yield_time_ms":30000,"sandbox_permissions":"require_escalated","justification":"Go writes its build cache outside of the project. May it?"}`
 
 // makeProject makes a small Go project in a folder.
 func makeProject(dir string) error {
