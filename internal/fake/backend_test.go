@@ -139,6 +139,31 @@ func TestBackendKeepsOpenUntilClosed(t *testing.T) {
 	}
 }
 
+// A JSON body waits with its status, whatever stands behind it in the script.
+func TestBodyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := parse(t, "reply 401 {}\nwhen bearer x\nhold gate\npause 3s")
+		e := b.ListenMemory()
+		defer b.Close()
+		defer e.Close()
+		begin := time.Now()
+		time.AfterFunc(2*time.Second, func() { b.Open("gate") })
+		req, err := http.NewRequest(http.MethodPost, e.URL+"/responses", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer x")
+		resp, err := e.Transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if took := time.Since(begin); resp.StatusCode != 401 || took != 5*time.Second {
+			t.Errorf("status %d after %v", resp.StatusCode, took)
+		}
+	})
+}
+
 func canceled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -153,9 +153,9 @@ func TestRunFails(t *testing.T) {
 		{"backend over", "-> {\"id\":1,\"method\":\"backend\"}\n<- {\"id\":1}", "found no reply"},
 		{"leak to stderr", "secret S very-secret\n-> {\"id\":1,\"method\":\"leak\",\"params\":\"a ${S}\"}\n<~ {\"id\":1}", "secret S stands in stderr"},
 		{"leak to stdout", "secret S very-secret\n-> {\"id\":1,\"method\":\"echo\",\"params\":\"a ${S}\"}\n<~ {\"id\":1}", "secret S stands on stdout"},
-		{"requests", "backend count 1", "want 1, got 0"},
-		{"request in time", "within 1s\nbackend <- {}", "request 1 at the backend"},
-		{"file", "file home/config.toml absent", "the file is there"},
+		{"requests", "backend count 1", "waited 5s: requests: want 1, got 0"},
+		{"request in time", "within 1s\nbackend <- {}", "request 1 at the backend: waited 1s"},
+		{"file", "file home/config.toml absent", "waited 5s: the file is there"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
