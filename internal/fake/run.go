@@ -35,10 +35,6 @@ type Mode struct {
 	Patience, Exit time.Duration
 }
 
-// killPatience is how long a server that was killed may take. A function in this
-// process cannot be killed, only asked, and fake time is free.
-const killPatience = time.Minute
-
 // RunOptions configure [Run].
 type RunOptions struct {
 	// Dir is an empty folder that the story may fill.
@@ -387,40 +383,6 @@ func (r *runner) fits(pattern any, l *outLine) bool {
 	}
 	_, diff := match(pattern, l.value, r.vars, false)
 	return diff == ""
-}
-
-// patience is how long the line now played may take.
-func (r *runner) patience(usual time.Duration) time.Duration {
-	if r.within > 0 && (r.mode.Memory || r.within > usual) {
-		return r.within
-	}
-	return usual
-}
-
-// bounded is a context that ends after d, and says so.
-func bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, d, fmt.Errorf("waited %v", d))
-}
-
-// lookAgain is how long to wait between two looks at what tells nobody that it
-// has changed: files, stderr, the process table.
-const lookAgain = 20 * time.Millisecond
-
-// soon makes a check again until it holds, or patience is over.
-func (r *runner) soon(ctx context.Context, check func() error) error {
-	ctx, cancel := bounded(ctx, r.patience(r.mode.Patience))
-	defer cancel()
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-time.After(lookAgain):
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
-		}
-	}
 }
 
 // play runs the script.
