@@ -152,15 +152,25 @@ func (g runner) copyIndex(ctx context.Context) (path string, remove func(), err 
 		_ = os.Remove(tmp.Name())
 		_ = os.Remove(tmp.Name() + ".lock")
 	}
+	var written time.Time
 	in, err := plainfile.Open(index)
 	if err == nil {
-		_, err = io.Copy(tmp, io.LimitReader(in, maxIndex))
+		var info fs.FileInfo
+		if info, err = in.Stat(); err == nil {
+			written = info.ModTime()
+			_, err = io.Copy(tmp, io.LimitReader(in, maxIndex))
+		}
 		_ = in.Close()
 	} else if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
 	if closeErr := tmp.Close(); err == nil {
 		err = closeErr
+	}
+	if err == nil && !written.IsZero() {
+		// Git knows a file as unchanged by its time and size, unless the index was
+		// written in the same second: a copy that is newer would hide a change.
+		err = os.Chtimes(tmp.Name(), written, written)
 	}
 	if err != nil {
 		remove()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -122,6 +123,30 @@ func TestDiffToRemote(t *testing.T) {
 	r.git("merge", "-q", "-m", "join", "feature")
 	if d, names := r.diff("."); d.SHA != two {
 		t.Errorf("after a merge: %s, want %s: %v", d.SHA, two, names)
+	}
+}
+
+// A change in the second in which the file was added, and of the same size, is not
+// hidden by its time.
+func TestDiffToRemoteOfTheSameSecond(t *testing.T) {
+	r := newRepo(t)
+	then := time.Now().Add(-time.Hour).Truncate(time.Second)
+	dated := func(name string) {
+		if err := os.Chtimes(filepath.Join(r.dir, name), then, then); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.git("config", "core.trustctime", "false") // which cannot be set to the past
+	r.write("a.txt", "a\n")
+	dated("a.txt")
+	r.git("add", "a.txt")
+	r.git("commit", "-q", "-m", "a")
+	r.git("push", "-q", "origin", "main")
+	dated(".git/index")
+	r.write("a.txt", "A\n")
+	dated("a.txt")
+	if _, names := r.diff("."); !cmp.Equal(names, []string{"a.txt"}) {
+		t.Error(names)
 	}
 }
 
