@@ -74,8 +74,9 @@ func (g runner) run(ctx context.Context, args ...string) (string, error) {
 	if g.input != "" {
 		cmd.Stdin = strings.NewReader(g.input)
 	}
-	// A child of git that outlives it must not be waited for.
-	cmd.WaitDelay = time.Second
+	// A child of git that outlives it must not be waited for, but what git printed
+	// must be read.
+	cmd.WaitDelay = 5 * time.Second
 	out := limited{left: maxOutput}
 	cmd.Stdout = &out
 	err := cmd.Run()
