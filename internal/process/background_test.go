@@ -5,6 +5,8 @@ package process
 import (
 	"context"
 	"errors"
+	"os"
+	"os/signal"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +83,9 @@ func TestWriteWaits(t *testing.T) {
 
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
+	if signal.Ignored(os.Interrupt) { // by what runs the tests; commands would inherit it
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	}
 	m := newManager(t)
 	p := start(t, m, sh("trap 'echo int; exit 3' INT; echo ready; while :; do sleep .01; done"))
 	eventually(t, "ready", seen(p, "ready\n"))

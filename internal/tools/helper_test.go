@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +24,9 @@ import (
 func TestMain(m *testing.M) {
 	if sandbox.Is(os.Args[1:]) {
 		os.Exit(sandbox.Run(os.Args[1:]))
+	}
+	if signal.Ignored(os.Interrupt) { // by what runs the tests; commands would inherit it
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	}
 	// With the race detector every program waits a second before it ends.
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
