@@ -176,12 +176,18 @@ func (m *Manager) tellResumed(v *protocol.Thread, log *rollout.Log, warnings ...
 	m.notify(m.base, protocol.MethodThreadStatusChanged, &protocol.ThreadStatusChangedNotification{ThreadID: v.ID, Status: v.Status})
 }
 
-// rejoin shows a live thread.
+// rejoin shows a live thread. What happens to it meanwhile is told after the response.
 func (m *Manager) rejoin(ctx context.Context, t *thread, p *protocol.ThreadResumeParams) (r protocol.ThreadStartResponse, then func(), err error) {
 	var v protocol.Thread
 	var s settings
 	var record turnRecord
 	var tokens *protocol.ThreadTokenUsage
+	shown := t.pause.begin()
+	defer func() {
+		if err != nil {
+			shown()
+		}
+	}()
 	err = t.do(ctx, func() {
 		t.subscribe()
 		v, s, record, tokens = t.view(), t.settings, t.record(), t.tokens
@@ -191,10 +197,13 @@ func (m *Manager) rejoin(ctx context.Context, t *thread, p *protocol.ThreadResum
 	}
 	r = startResponse(v, s, prompt.ProjectDocs(docsOptions(t.cfg, s.cwd)).Sources)
 	if p.ExcludeTurns {
-		return r, nil, nil
+		return r, shown, nil
 	}
 	r.Thread.Turns, err = record.all(ctx)
-	return r, func() { m.usageNote(t.id, r.Thread.Turns, tokens) }, err
+	return r, func() {
+		m.usageNote(t.id, r.Thread.Turns, tokens)
+		shown()
+	}, err
 }
 
 // resumeHistory begins a new thread with the items that the parent gives. They

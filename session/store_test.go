@@ -369,3 +369,55 @@ func TestReviewNotTakenIn(t *testing.T) {
 		}
 	})
 }
+
+// TestResumeRunning: what happens to a thread while a response that shows it is on
+// its way is told after that. The parent would else hear of a turn's end, and then be
+// shown the turn as it still ran.
+func TestResumeRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		w := newStored(t, "", reply{gate, messageDone("m", "a"), completed()})
+		defer w.Shutdown(t.Context())
+		w.start(`{}`)
+		w.begin("q")
+		synctest.Wait()
+		w.unsubscribe(protocol.Unsubscribed)
+		var thens []func()
+		for _, exclude := range []bool{false, true} { // two at once
+			r, then, err := w.ResumeThread(t.Context(), &protocol.ThreadResumeParams{ThreadID: w.thread, ExcludeTurns: exclude})
+			if err != nil || r.Thread.Status.Type != protocol.StatusActive {
+				t.Fatalf("%v, %v", r.Thread.Status, err)
+			}
+			thens = append(thens, then)
+		}
+		close(gate)
+		before := len(w.parent.methods())
+		for _, then := range thens {
+			synctest.Wait()
+			if told := w.parent.methods()[before:]; len(told) > 0 {
+				t.Errorf("told before the response: %v", told)
+			}
+			then()
+		}
+		w.parent.until(t, protocol.MethodTurnCompleted)
+
+		// A response that is never sent holds up nobody for ever, and a refused
+		// request nobody at all.
+		if _, _, err := w.ResumeThread(t.Context(), &protocol.ThreadResumeParams{ThreadID: w.thread}); err != nil {
+			t.Fatal(err)
+		}
+		w.ok("later")
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		block := make(chan struct{})
+		w.live(w.thread).post(func() { <-block })
+		if _, _, err := w.ResumeThread(gone, &protocol.ThreadResumeParams{ThreadID: w.thread}); err == nil {
+			t.Error("resumed without a context")
+		}
+		close(block)
+		begin := time.Now()
+		if w.ok("last"); time.Since(begin) > 0 {
+			t.Error("a refused request held something back")
+		}
+	})
+}

@@ -44,6 +44,8 @@ type thread struct {
 	left chan struct{}
 	// silent is set while the parent does not want to hear of the thread.
 	silent atomic.Bool
+	// pause is while the parent is about to be shown the thread.
+	pause pause
 
 	// Owned by the thread's goroutine.
 	updated  time.Time

@@ -41,16 +41,6 @@ func (t *thread) subscribe() {
 	t.restLater()
 }
 
-// tell sends a notification about the thread, unless the parent does not want to
-// hear of it. Its status and what belongs to the account are told all the same,
-// as in the reference.
-func (t *thread) tell(ctx context.Context, method string, params any) {
-	if t.silent.Load() && method != protocol.MethodThreadStatusChanged && method != protocol.MethodAccountRateLimitsUpdated {
-		return
-	}
-	t.m.notify(ctx, method, params)
-}
-
 // restLater begins or ends the wait for the end of a thread that nobody listens
 // to. It runs on the thread's goroutine.
 func (t *thread) restLater() {
