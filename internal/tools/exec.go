@@ -217,9 +217,10 @@ func (x *execution) shown(out process.Text, limit int, ended bool) string {
 	return out.Shorten(limit).String()
 }
 
-// writeTool is write_stdin: input for a command that goes on, or a look at it.
+// writeTool is write_stdin: input for a command that goes on, or a look at it. Its
+// calls run alone, so that what is typed comes in the order of the calls.
 func writeTool() Tool {
-	return Tool{Name: "write_stdin", Parallel: true, Local: true, Spec: writeSpec, Run: runWrite}
+	return Tool{Name: "write_stdin", Local: true, Spec: writeSpec, Run: runWrite}
 }
 
 func writeSpec(t *Turn) (jsontext.Value, bool) {
