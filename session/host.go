@@ -46,7 +46,7 @@ func (h host) Ask(ctx context.Context, flag protocol.ThreadActiveFlag, method st
 	if errors.Is(err, ErrParentGone) {
 		h.Interrupt() // nobody has said no, and the model is not to be told so
 	}
-	if id >= 0 && (flag != "" || ctx.Err() != nil) {
+	if id >= 0 && (flag != "" || err != nil && ctx.Err() != nil) {
 		h.u.notify(protocol.MethodServerRequestResolved, &protocol.ServerRequestResolvedNotification{ThreadID: h.u.th.id, RequestID: id})
 	}
 	return answer, err

@@ -214,12 +214,17 @@ func (t *Turn) permit(ctx context.Context, x *execution, q question) (why string
 	}
 	raw, err := t.Host.Ask(ctx, protocol.FlagWaitingOnApproval, protocol.MethodItemCommandExecutionRequestApproval, p)
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return interrupted
 	case err != nil:
 		return "The command was not run: the user could not be asked."
 	}
-	return t.decide(x.c, q, raw)
+	// What was answered for good holds, also where an interrupt came right after it.
+	why = t.decide(x.c, q, raw)
+	if why == "" && ctx.Err() != nil {
+		return interrupted
+	}
+	return why
 }
 
 // decide does what an answer says, and gives the reason of a no.

@@ -372,3 +372,41 @@ func TestStrangeShell(t *testing.T) {
 		t.Errorf("taken apart: %v", got)
 	}
 }
+
+// TestAnswerBeforeInterrupt: an answer counts that came right before an interrupt,
+// whoever is looked at first. Nothing is run or changed any more.
+func TestAnswerBeforeInterrupt(t *testing.T) {
+	b := newBench(t)
+	th := b.Open(ThreadOptions{ID: "thread", Dynamic: parsed(t, `[`+dynamicSpec("look_up", "")+`]`), Features: map[string]bool{"request_permissions_tool": true}})
+	defer th.Close()
+	extra := t.TempDir()
+	ask := func(id, answer string, c Call) (h *fakeHost, out string) {
+		ctx, cancel := context.WithCancel(t.Context())
+		h = &fakeHost{answer: func(string, any) (string, error) { cancel(); return answer, nil }}
+		e := b.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest)
+		e.Mode = protocol.ModePlan
+		return h, th.Begin(id, e, h).Run(ctx, c).Text
+	}
+	command := call("exec_command", `{"login":false,"cmd":"touch made"`+escalated+waitLong+`}`)
+	h, _ := ask("t1", `{"decision":"acceptForSession"}`, command)
+	if _, done := h.command(t); done.Status != protocol.ItemDeclined || made(b) {
+		t.Errorf("command %s, made %v", done.Status, made(b))
+	}
+	h = &fakeHost{}
+	if th.Begin("t2", b.env(protocol.PolicyReadOnly, protocol.ApprovalOnRequest), h).Run(t.Context(), command); !made(b) || len(h.approvals()) > 0 {
+		t.Errorf("the command was asked about again: %d", len(h.approvals()))
+	}
+	_, out := ask("t3", `{"permissions":{"fileSystem":{"read":null,"write":["`+extra+`"]}},"scope":"session"}`,
+		call("request_permissions", `{"permissions":{"file_system":{"write":["`+extra+`"]}}}`))
+	if len(th.grants.folders) != 1 {
+		t.Errorf("granted %v: %s", th.grants.folders, out)
+	}
+	_, out = ask("t4", `{"answers":{"q":{"answers":["yes"]}}}`, call("request_user_input", `{"questions":[{"id":"q","header":"h","question":"?","options":[{"label":"yes","description":"d"}]}]}`))
+	if !strings.Contains(out, `"yes"`) {
+		t.Errorf("answer %s", out)
+	}
+	_, out = ask("t5", `{"contentItems":[{"type":"inputText","text":"found"}],"success":true}`, call("look_up", `{}`))
+	if out != "found" {
+		t.Errorf("the parent's tool gave %s", out)
+	}
+}

@@ -117,7 +117,7 @@ func dynamicAnswer(ctx context.Context, raw jsontext.Value, err error) (content 
 	}
 	var answer protocol.DynamicToolCallResponse
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return failed(interrupted)
 	case err != nil:
 		return failed(fmt.Sprintf("The tool failed: %v.", err))

@@ -22,7 +22,8 @@ type Host interface {
 	// Ask puts a question to the parent and waits for the answer, for hours if
 	// need be, until ctx ends. While it waits the thread's status has the flag,
 	// where that is not empty. The error is the context's, or says that the
-	// parent answered with an error or cannot answer any more.
+	// parent answered with an error or cannot answer any more. An answer that came
+	// before the end of ctx counts, also where ctx has ended by now.
 	Ask(ctx context.Context, flag protocol.ThreadActiveFlag, method string, params any) (jsontext.Value, error)
 	// Interrupt ends the turn as interrupted, as turn/interrupt does: the user
 	// chose to cancel. The contexts of the turn's calls are done when it returns.

@@ -213,7 +213,7 @@ func (r *patchRun) ask(ctx context.Context, files, outside []string) (res patchR
 	raw, err := r.t.Host.Ask(ctx, protocol.FlagWaitingOnApproval, protocol.MethodItemFileChangeRequestApproval, q)
 	var answer protocol.FileChangeRequestApprovalResponse
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return r.fail(ctx, protocol.ItemDeclined, interrupted), false
 	case err != nil:
 		return r.fail(ctx, protocol.ItemDeclined, "The patch was not applied: the user could not be asked."), false

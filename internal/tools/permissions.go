@@ -83,7 +83,7 @@ func runPermissions(ctx context.Context, t *Turn, c Call) Output {
 	})
 	var answer protocol.PermissionsRequestApprovalResponse
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return say(interrupted)
 	case err != nil:
 		return say("Nothing was granted: the user could not be asked.")

@@ -74,7 +74,7 @@ func runQuestion(ctx context.Context, t *Turn, c Call) Output {
 	raw, err := t.Host.Ask(ctx, protocol.FlagWaitingOnUserInput, protocol.MethodItemToolRequestUserInput, q)
 	var answer protocol.ToolRequestUserInputResponse
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return say(interrupted)
 	case err != nil:
 		return say("The user could not be asked.")
