@@ -43,12 +43,8 @@ func (t *thread) shellCommand(turnID, command string) (func(), error) {
 		u.beside++
 		u.asides.Go(func() {
 			defer t.post(func() { u.beside--; u.stirred() })
-			for _, wait := range []chan struct{}{answered, u.begun} {
-				select {
-				case <-wait:
-				case <-u.ctx.Done():
-					return
-				}
+			if !u.reached(answered) || !u.reached(u.begun) {
+				return
 			}
 			_ = u.survive(func() error { u.aside(command); return nil })
 		})
@@ -60,6 +56,26 @@ func (t *thread) shellCommand(turnID, command string) (func(), error) {
 		return nil, err
 	}
 	return func() { t.post(func() { t.arm(u) }) }, nil
+}
+
+// reached waits until a channel is closed. It reports false where that may never be:
+// when the server ends, a response is not sent and a turn does not begin. An
+// interrupt changes nothing: what was answered is told.
+func (u *turn) reached(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	case <-u.ctx.Done():
+	}
+	if u.th.m.shuttingDown() {
+		return false
+	}
+	select {
+	case <-ch:
+		return true
+	case <-u.th.m.base.Done():
+		return false
+	}
 }
 
 // command is the task of a turn that runs a command of the user's own. Input

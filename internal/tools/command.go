@@ -282,6 +282,8 @@ func startProblem(err error) string {
 		return "there is no such program."
 	case errors.Is(err, process.ErrDir):
 		return "its working directory is not an existing folder."
+	case errors.Is(err, context.Canceled):
+		return "the turn was interrupted."
 	case errors.Is(err, process.ErrClosed):
 		return "the server is about to end."
 	case errors.Is(err, syscall.E2BIG):

@@ -14,7 +14,11 @@ import (
 func (t *Turn) UserCommand(ctx context.Context, itemID, text string) string {
 	x := t.newExecution(command{item: itemID, argv: t.th.r.o.Shell.Login(text), dir: t.Env.Cwd, source: protocol.CommandByUser})
 	x.begin()
-	if err := x.launch(true); err != nil {
+	err := ctx.Err()
+	if err == nil {
+		err = x.launch(true)
+	}
+	if err != nil {
 		return userText(text, x.fail(err))
 	}
 	x.attend(ctx, forever)
