@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -58,6 +59,8 @@ type execution struct {
 	// unread is whether input was written that nobody reads. The system looks at
 	// nothing that comes behind it, not even a Ctrl-C.
 	unread atomic.Bool
+	// ending is held while item/completed is told, or what must come before it.
+	ending sync.Mutex
 	// done is closed when item/completed was told.
 	done chan struct{}
 }
@@ -258,6 +261,8 @@ func (x *execution) complete(status protocol.ItemStatus) {
 			item.AggregatedOutput = &text
 		}
 	}
+	x.ending.Lock()
+	defer x.ending.Unlock()
 	x.t.Host.ItemCompleted(&item)
 	close(x.done)
 }

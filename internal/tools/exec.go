@@ -251,13 +251,7 @@ func runWrite(ctx context.Context, t *Turn, c Call) Output {
 	if in.Chars != "" && !x.takes(in.Chars) && !x.ended() {
 		return say("Nothing was written: the command has no terminal, so its input is closed. Run it with tty set to write to it.")
 	}
-	// The parent hears of input before the command does, and so before whatever
-	// comes of it: output, and the end of the item.
-	if !x.ended() {
-		t.Host.Notify(protocol.MethodItemCommandExecutionTerminalInteraction, &protocol.TerminalInteractionNotification{
-			ThreadID: t.th.o.ID, TurnID: t.ID, ItemID: x.c.item, ProcessID: fmt.Sprint(x.proc.ID()), Stdin: in.Chars,
-		})
-	}
+	x.tellInput(t, in.Chars)
 	wait, remark := pollPatience.of(in.Yield), ""
 	if in.Chars != "" {
 		wait = writePatience.of(in.Yield)
@@ -279,6 +273,18 @@ func runWrite(ctx context.Context, t *Turn, c Call) Output {
 		return say(interrupted)
 	}
 	return x.report(time.Since(begin), t.outputLimit(in.MaxTokens), remark)
+}
+
+// tellInput tells the parent of input before the command gets it, and so before
+// whatever comes of it. Nothing is told of a command after its end.
+func (x *execution) tellInput(t *Turn, chars string) {
+	x.ending.Lock()
+	defer x.ending.Unlock()
+	if !x.ended() {
+		t.Host.Notify(protocol.MethodItemCommandExecutionTerminalInteraction, &protocol.TerminalInteractionNotification{
+			ThreadID: t.th.o.ID, TurnID: t.ID, ItemID: x.c.item, ProcessID: fmt.Sprint(x.proc.ID()), Stdin: chars,
+		})
+	}
 }
 
 // takes reports whether a command can be given such input: any on a terminal, and

@@ -136,6 +136,46 @@ func TestSessionInputTold(t *testing.T) {
 	}
 }
 
+// slowHost lets a command end while the parent is told of its input.
+type slowHost struct {
+	*fakeHost
+	x    *execution
+	free bool // whether the end could have been told meanwhile
+}
+
+func (h *slowHost) Notify(method string, params any) {
+	if method == protocol.MethodItemCommandExecutionTerminalInteraction {
+		h.x.proc.Stop()
+		<-h.x.proc.Done()
+		if h.free = h.x.ending.TryLock(); h.free {
+			h.x.ending.Unlock()
+		}
+	}
+	h.fakeHost.Notify(method, params)
+}
+
+// TestSessionEndsWhileInputIsTold: nothing is told of a command after its end, which
+// waits for what is being told.
+func TestSessionEndsWhileInputIsTold(t *testing.T) {
+	b, h := newBench(t), &fakeHost{}
+	turn := b.turn(h, never, full)
+	id := session(t, turn, "exec sleep 60", `,"tty":true`)
+	n, err := strconv.Atoi(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := &slowHost{fakeHost: h, x: turn.th.terminals.find(n)}
+	turn.Host = slow
+	typeIn(turn, t.Context(), id, "x\n", "")
+	if slow.free {
+		t.Error("the end did not wait")
+	}
+	seen := h.seen()
+	if last := seen[len(seen)-1]; last.told != ended {
+		t.Errorf("told at last: %+v", last)
+	}
+}
+
 // TestSandboxedTerminal: a terminal and a sandbox at once.
 func TestSandboxedTerminal(t *testing.T) {
 	b := newBench(t)
