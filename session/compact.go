@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -188,7 +189,7 @@ func tooLong(err error) bool {
 // the answer; calls in it are passed over, since no tools were offered.
 func (u *turn) askSummary(input []jsontext.Value) (string, error) {
 	r := u.request()
-	r.Input = append(slices.Clone(input), messageItem(roleUser, textPart(prompt.Compaction())))
+	r.Input = append(slices.Clone(input), messageItem(roleUser, textPart(cmp.Or(u.th.cfg.CompactPrompt, prompt.Compaction()))))
 	r.Tools, r.ParallelToolCalls, r.OutputSchema = nil, false, nil
 	summary := ""
 	err := u.persist(func() (*backend.Completed, error) {

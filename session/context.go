@@ -70,7 +70,14 @@ func (u *turn) tellContext() []jsontext.Value {
 	if !before.begun {
 		update = u.firstContext(now)
 	} else {
-		update = prompt.Changes(before.settings, now.settings)
+		known := before.settings
+		if t.cfg.OmitPermissions {
+			known.Sandbox, known.Approval = now.settings.Sandbox, now.settings.Approval
+		}
+		if t.cfg.OmitEnvironment {
+			known.Cwd, before.date = now.settings.Cwd, now.date
+		}
+		update = prompt.Changes(known, now.settings)
 		switch {
 		case now.modeDeveloper == before.modeDeveloper:
 		case now.modeDeveloper == "":
@@ -88,7 +95,7 @@ func (u *turn) tellContext() []jsontext.Value {
 		if now.docs.text != before.docs.text && now.docs.text != "" {
 			update.User = append([]string{now.docs.text}, update.User...)
 		}
-		if now.date != before.date && now.settings.Cwd == before.settings.Cwd {
+		if now.date != before.date && now.settings.Cwd == known.Cwd {
 			update.User = append(update.User, prompt.Environment(prompt.Surroundings{Date: now.date}))
 		}
 	}
@@ -111,7 +118,10 @@ func (u *turn) tellContext() []jsontext.Value {
 
 // firstContext is all that the model is told at the beginning of a thread.
 func (u *turn) firstContext(now told) prompt.Update {
-	up := prompt.Update{Developer: []string{prompt.Permissions(now.settings.Sandbox, now.settings.Approval)}}
+	var up prompt.Update
+	if !u.th.cfg.OmitPermissions {
+		up.Developer = append(up.Developer, prompt.Permissions(now.settings.Sandbox, now.settings.Approval))
+	}
 	for _, text := range []string{u.set.developer, now.modeDeveloper, prompt.Personality(now.settings.Personality), now.skills.text} {
 		if text != "" {
 			up.Developer = append(up.Developer, text)
@@ -119,6 +129,9 @@ func (u *turn) firstContext(now told) prompt.Update {
 	}
 	if now.docs.text != "" {
 		up.User = append(up.User, now.docs.text)
+	}
+	if u.th.cfg.OmitEnvironment {
+		return up
 	}
 	shell := u.th.m.getenv("SHELL")
 	if shell != "" {

@@ -36,7 +36,7 @@ func (m *Manager) ForkThread(ctx context.Context, p *protocol.ThreadForkParams) 
 	}
 	if t := from.live; t != nil {
 		meta.Instructions = &t.instructions
-		err := t.do(ctx, func() { last = lastSettings{t.settings.provider, t.settings.cwd, t.settings.stored()} })
+		err := t.do(ctx, func() { last = lastSettings{t.settings.provider, t.settings.cwd, t.settings.stored(t.cfg)} })
 		if err != nil && (from.log == nil || !t.missed(err)) {
 			return none, nil, err
 		}

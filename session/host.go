@@ -108,7 +108,7 @@ func toolEnv(s settings, info backend.ModelInfo, cfg *config.Config) tools.Env {
 func toolOptions(id string, cfg *config.Config, dynamic []protocol.DynamicToolSpec) tools.ThreadOptions {
 	e, search := cfg.ShellEnvironment.Value, cfg.WebSearch
 	o := tools.ThreadOptions{
-		ID: id, Dynamic: dynamic, Features: cfg.Features, WebSearch: search.Mode,
+		ID: id, Dynamic: dynamic, Features: cfg.Features, NoLoginShell: cfg.NoLoginShell, WebSearch: search.Mode,
 		Search: tools.SearchOptions{
 			ContextSize: search.ContextSize, AllowedDomains: search.AllowedDomains,
 			Location: tools.SearchLocation{Country: search.Country, Region: search.Region, City: search.City, Timezone: search.Timezone},

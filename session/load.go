@@ -201,7 +201,7 @@ func (l *lastSettings) onto(s *settings, cfg *config.Config) {
 	if last.Reviewer != "" {
 		s.reviewer = last.Reviewer
 	}
-	if last.Summary == defaultSummary(last.Model) {
+	if last.Summary == defaultSummary(last.Model, cfg) {
 		s.summary = "" // nobody has chosen it, so another model may have another
 	} else if last.Summary != "" {
 		s.summary = last.Summary

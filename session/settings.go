@@ -251,10 +251,20 @@ func (s settings) with(p *protocol.TurnStartParams, serverCwd string) (then, her
 	return s, here, err
 }
 
+// modelInfo is what is known of a model, and what the user says about an unknown
+// one.
+func modelInfo(model string, cfg *config.Config) backend.ModelInfo {
+	m := backend.LookupModel(model)
+	if cfg.ModelReasons && !m.Reasoning {
+		m.Reasoning, m.DefaultSummary = true, string(protocol.SummaryAuto)
+	}
+	return m
+}
+
 // defaultSummary is the reasoning summary that a model is asked for where nobody
 // has chosen one.
-func defaultSummary(model string) protocol.ReasoningSummary {
-	if s := backend.LookupModel(model).DefaultSummary; s != "" {
+func defaultSummary(model string, cfg *config.Config) protocol.ReasoningSummary {
+	if s := modelInfo(model, cfg).DefaultSummary; s != "" {
 		return protocol.ReasoningSummary(s)
 	}
 	return protocol.SummaryNone

@@ -78,13 +78,13 @@ func (u *turn) storedSettings() *rollout.Settings {
 	if u.review != nil {
 		set = u.review.threads
 	}
-	s := set.stored()
+	s := set.stored(u.th.cfg)
 	s.TurnID, s.Date, s.Timezone = u.id, u.started.Format(time.DateOnly), timezone(u.started)
 	return s
 }
 
 // stored are settings in the form of the file, which has a summary always.
-func (s *settings) stored() *rollout.Settings {
+func (s *settings) stored(cfg *config.Config) *rollout.Settings {
 	out := &rollout.Settings{
 		Cwd: s.place(), Model: s.model, Approval: s.approval, Sandbox: s.sandbox, Reviewer: s.reviewer,
 		Effort: s.effort, Summary: s.summary, Personality: s.personality, Developer: &s.developer,
@@ -93,7 +93,7 @@ func (s *settings) stored() *rollout.Settings {
 		out.ThreadCwd = s.cwd
 	}
 	if out.Summary == "" {
-		out.Summary = defaultSummary(s.model)
+		out.Summary = defaultSummary(s.model, cfg)
 	}
 	if s.tier != nil {
 		out.Tier = *s.tier

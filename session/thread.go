@@ -240,7 +240,7 @@ func (t *thread) replace(u *turn) error {
 // newTurn makes a turn, which does its task once it is armed.
 func (t *thread) newTurn(id string, kind turnKind, s settings) *turn {
 	u := &turn{
-		id: id, kind: kind, th: t, set: s, info: backend.LookupModel(s.model), provider: t.cfg.Providers[s.provider],
+		id: id, kind: kind, th: t, set: s, info: modelInfo(s.model, t.cfg), provider: t.cfg.Providers[s.provider],
 		state: &backend.TurnState{TurnID: id, Sandbox: string(s.sandbox.Mode())},
 		begun: make(chan struct{}), released: make(chan struct{}), stir: make(chan struct{}, 1), seen: map[string]bool{},
 	}

@@ -182,7 +182,7 @@ func (u *turn) warnUnknownModel() {
 	}
 	c.warned[u.set.model] = true
 	u.notify(protocol.MethodWarning, &protocol.WarningNotification{
-		ThreadID: &u.th.id, Message: fmt.Sprintf("The model %q is not known to this server; default limits and no reasoning settings are used for it.", u.set.model),
+		ThreadID: &u.th.id, Message: fmt.Sprintf("The model %q is not known to this server; default limits are used for it.", u.set.model),
 	})
 }
 

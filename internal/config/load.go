@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -87,6 +88,8 @@ type Config struct {
 	Personality           protocol.Personality
 	ApprovalsReviewer     protocol.ApprovalsReviewer
 
+	// ModelReasons is whether a model that is not known takes reasoning settings.
+	ModelReasons bool
 	// ModelContextWindow and ModelAutoCompactTokenLimit are tokens, above 0.
 	ModelContextWindow, ModelAutoCompactTokenLimit *int64
 	// ToolOutputTokenLimit is what the model gets of an output at most, in tokens,
@@ -94,6 +97,12 @@ type Config struct {
 	ToolOutputTokenLimit *int64
 
 	DeveloperInstructions string
+	// CompactPrompt asks the model for the summary of a compaction; empty for the
+	// server's own words.
+	CompactPrompt string
+	// OmitPermissions and OmitEnvironment keep from the model what it may do and
+	// what surrounds it.
+	OmitPermissions, OmitEnvironment bool
 	// ModelInstructionsFile is an absolute path.
 	ModelInstructionsFile string
 
@@ -112,6 +121,8 @@ type Config struct {
 	Requirements Requirements
 
 	HideAgentReasoning, ShowRawAgentReasoning bool
+	// NoLoginShell keeps the model's commands from reading the user's profile.
+	NoLoginShell bool
 
 	layers layers
 }
@@ -236,11 +247,15 @@ func decode(l layers) *Config {
 	c.Personality = enum[protocol.Personality](r, "personality", "none, friendly, pragmatic", "")
 	c.ApprovalsReviewer = enum(r, "approvals_reviewer", "user, auto_review, guardian_subagent", protocol.ReviewerUser)
 
+	c.ModelReasons = r.boolean("model_supports_reasoning_summaries")
 	c.ModelContextWindow = r.positive("model_context_window")
 	c.ModelAutoCompactTokenLimit = r.positive("model_auto_compact_token_limit")
 	c.ToolOutputTokenLimit = r.positive("tool_output_token_limit")
 
 	c.DeveloperInstructions = r.text("developer_instructions", "")
+	c.CompactPrompt = strings.TrimSpace(r.text("compact_prompt", ""))
+	c.OmitPermissions = r.switchedOff("include_permissions_instructions")
+	c.OmitEnvironment = r.switchedOff("include_environment_context")
 	if n, key := r.lookup("model_instructions_file"); n != nil {
 		c.ModelInstructionsFile = r.path(n, r.textOf(n, key, ""))
 	}
@@ -252,6 +267,7 @@ func decode(l layers) *Config {
 	c.Skills = r.skills()
 	c.HideAgentReasoning = r.boolean("hide_agent_reasoning")
 	c.ShowRawAgentReasoning = r.boolean("show_raw_agent_reasoning")
+	c.NoLoginShell = r.switchedOff("allow_login_shell")
 	c.Problems = r.problems
 	c.Requirements = l.required
 	l.required.bind(c)

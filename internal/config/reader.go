@@ -86,6 +86,12 @@ func (r *reader) boolean(name string) bool {
 	return n.flag
 }
 
+// switchedOff reports whether a boolean of the top level, true by default, is false.
+func (r *reader) switchedOff(name string) bool {
+	n, _ := r.lookup(name)
+	return !r.boolean(name) && n != nil && n.kind == kindBool
+}
+
 // positive returns an integer above 0, nil where there is none.
 func (r *reader) positive(name string) *int64 {
 	n, key := r.lookup(name)

@@ -108,13 +108,29 @@ func (t *Turn) textCommand(ctx context.Context, c Call, text, shellName string, 
 	if p, ok := patch.FindScript(text); ok {
 		return command{}, say(t.applyPatch(ctx, c, p.Patch, p.Workdir(dir)).Text), false
 	}
-	sh := t.th.r.o.Shell.Named(shellName)
-	cmd = command{item: c.ID, argv: sh.Login(text), dir: dir, source: protocol.CommandByAgent}
-	if a.Login != nil && !*a.Login {
-		cmd.argv = sh.Plain(text)
+	sh, login := t.th.r.o.Shell.Named(shellName), !t.th.o.NoLoginShell
+	if a.Login != nil {
+		if *a.Login && !login {
+			return command{}, say("The command was not run: the configuration allows no login shell. Leave login out."), false
+		}
+		login = *a.Login
+	}
+	cmd = command{item: c.ID, argv: sh.Plain(text), dir: dir, source: protocol.CommandByAgent}
+	if login {
+		cmd.argv = sh.Login(text)
 	}
 	a.apply(&cmd)
 	return cmd, Output{}, true
+}
+
+// describeText adds to the members of a command text's tool those that all such
+// tools have.
+func (t *Turn) describeText(properties map[string]any) map[string]any {
+	properties["workdir"] = textSchema("The working directory; the turn's by default.")
+	if !t.th.o.NoLoginShell {
+		properties["login"] = typeSchema("boolean", "Whether the shell reads the user's profile. Default true.")
+	}
+	return permissions{}.describe(properties)
 }
 
 func (p permissions) describe(properties map[string]any) map[string]any {
@@ -145,12 +161,10 @@ func execTool() Tool {
 
 func execSpec(t *Turn) (jsontext.Value, bool) {
 	return function("exec_command", "Runs a command in a shell. Returns its output and exit code, or, where it still runs after yield_time_ms, a session ID for write_stdin.",
-		objectSchema(permissions{}.describe(map[string]any{
+		objectSchema(t.describeText(map[string]any{
 			"cmd":               textSchema("The command text."),
-			"workdir":           textSchema("The working directory; the turn's by default."),
 			"shell":             textSchema("The shell program; the user's by default."),
 			"tty":               typeSchema("boolean", "Whether to run on a terminal, which programs that talk to a user need. Only then can input be written. Default false."),
-			"login":             typeSchema("boolean", "Whether the shell reads the user's profile. Default true."),
 			"yield_time_ms":     typeSchema("number", "How long to wait for the end, in milliseconds. Default 10000."),
 			"max_output_tokens": typeSchema("number", "How much output to return; of more, the middle is left out. Default 10000."),
 		}), "cmd")), t.offersExec()

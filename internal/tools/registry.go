@@ -107,6 +107,8 @@ type ThreadOptions struct {
 	Withhold    []string
 	// Features are the feature flags of the configuration.
 	Features map[string]bool
+	// NoLoginShell is whether no shell of the model's may read the user's profile.
+	NoLoginShell bool
 	// WebSearch is the hosted web search: "live", "cached", or "disabled".
 	// Empty means the default.
 	WebSearch string

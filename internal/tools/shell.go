@@ -35,11 +35,9 @@ func shellCommandTool() Tool {
 
 func shellCommandSpec(t *Turn) (jsontext.Value, bool) {
 	return function("shell_command", "Runs a command in the user's shell to its end, and returns its output and exit code.",
-		objectSchema(permissions{}.describe(map[string]any{
+		objectSchema(t.describeText(map[string]any{
 			"command":    textSchema("The command text."),
-			"workdir":    textSchema("The working directory; the turn's by default."),
 			"timeout_ms": typeSchema("number", "When to end the command, in milliseconds. Default 10000."),
-			"login":      typeSchema("boolean", "Whether the shell reads the user's profile. Default true."),
 		}), "command")), t.featureOn("shell_tool") && !t.offersExec() && t.Env.Model.ShellCommand
 }
 
