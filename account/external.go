@@ -126,7 +126,7 @@ func readExternal(t *protocol.ExternalTokens, known *Snapshot, p *Policy) (*Snap
 		return nil, protocol.Invalid(protocol.ReasonInvalidToken, "the account id in idToken cannot be sent in a header")
 	}
 	if t.ChatGPTPlanType != nil && *t.ChatGPTPlanType != "" {
-		s.Plan = *t.ChatGPTPlanType
+		s.Plan = protocol.DeclaredPlan(*t.ChatGPTPlanType)
 	}
 
 	if s.AccountID == "" && known != nil && !p.forcesWorkspace() {

@@ -48,7 +48,7 @@ func TestLoginExternal(t *testing.T) {
 
 func TestLoginTellsItsOwnPlan(t *testing.T) {
 	b := newBed(t, "", Policy{})
-	for _, tt := range [][2]string{{"team", "team"}, {"weird", "unknown"}, {"PRO", "unknown"}, {"-", "pro"}} {
+	for _, tt := range [][2]string{{"team", "team"}, {"weird", "unknown"}, {"PRO", "pro"}, {"-", "pro"}} {
 		_, after, _, err := b.Login(t.Context(), external(tokens("-", ada("1").jwt(), "org-a", tt[0])))
 		if err != nil {
 			t.Fatal(err)

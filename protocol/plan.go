@@ -1,6 +1,9 @@
 package protocol
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // knownPlans are the plans of the wire's enum PlanType, 0.125.0.
 var knownPlans = []PlanType{
@@ -10,12 +13,25 @@ var knownPlans = []PlanType{
 }
 
 // WirePlan maps the name of a plan to the wire's enum. Names are compared as
-// they are: the reference reads "PRO" as unknown too. A name that the enum
+// they are: the reference reads the claim "PRO" as unknown too. A name that the enum
 // lacks, the empty one included, becomes unknown, so that a new plan never
-// makes an answer undecodable.
+// makes an answer undecodable. hc is an enterprise's.
 func WirePlan(plan string) PlanType {
+	if plan == "hc" {
+		return "enterprise"
+	}
 	if slices.Contains(knownPlans, PlanType(plan)) {
 		return PlanType(plan)
 	}
 	return PlanUnknown
+}
+
+// DeclaredPlan is the name in a token's claims of the plan that a parent declares:
+// it may write it in any case, and say education.
+func DeclaredPlan(plan string) string {
+	plan = strings.ToLower(plan)
+	if plan == "education" {
+		return "edu"
+	}
+	return plan
 }
