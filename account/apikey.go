@@ -49,7 +49,7 @@ func authMode(a *oauth.Auth) protocol.AuthMode {
 }
 
 // storeAPIKey checks a key, stores it where the policy wants that, and returns
-// its snapshot. Whatever was stored is replaced. mu is held.
+// its snapshot. Whatever was stored is replaced. It is called within a change.
 func (m *Manager) storeAPIKey(ctx context.Context, key protocol.Secret) (*Snapshot, error) {
 	if !fitsHeader(key.Reveal()) {
 		return nil, protocol.Invalid(protocol.ReasonInvalidToken, "apiKey is empty or cannot be sent in a header")
@@ -57,10 +57,11 @@ func (m *Manager) storeAPIKey(ctx context.Context, key protocol.Secret) (*Snapsh
 	if m.store == nil {
 		return nil, protocol.Invalid(protocol.ReasonConfig, "the key could not be stored: %v", m.storeErr)
 	}
-	undo := m.dropFlight()
-	if err := m.store.Save(ctx, &oauth.Auth{Mode: protocol.AuthModeAPIKey, APIKey: key}); err != nil {
-		undo()
+	if err := m.store.Save(ctx, &oauth.Auth{Mode: protocol.AuthModeAPIKey, APIKey: key}, always); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "the key could not be stored: %v", err)
 	}
 	return &Snapshot{Mode: protocol.AuthModeAPIKey, Token: key}, nil
 }
+
+// always wants what is to be stored.
+func always() bool { return true }

@@ -56,29 +56,39 @@ func (m *Manager) loginDirect(ctx context.Context, p *protocol.LoginAccountParam
 // takeDirect checks, stores and puts in force. It returns the managed login that
 // this one ends, nil for none.
 func (m *Manager) takeDirect(ctx context.Context, p *protocol.LoginAccountParams) (s *Snapshot, ended *attempt, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if err := m.mayLogin(p.Type); err != nil {
 		return nil, nil, err
 	}
-	if p.Type == protocol.LoginAPIKey {
-		s, err = m.storeAPIKey(ctx, *p.APIKey)
-	} else {
-		s, err = readExternal(&p.ExternalTokens, nil, &m.policy)
+	if p.Type != protocol.LoginAPIKey {
+		if s, err = readExternal(&p.ExternalTokens, nil, &m.policy); err != nil {
+			return nil, nil, err
+		}
+		ended = m.stopAttempt() // first, since it may wait for the store
 	}
+	done, err := m.change(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "%v", err)
 	}
-	m.aside = s.Mode == protocol.AuthModeChatGPTAuthTokens
+	defer done()
+	if s == nil {
+		if s, err = m.storeAPIKey(ctx, *p.APIKey); err != nil {
+			return nil, nil, err
+		}
+		ended = m.stopAttempt()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.replace(s)
-	m.release(nil) // whoever waits goes on with the new sign-in
-	ended = m.endAttempt()
-	ended.stop()
+	m.aside = s.Mode == protocol.AuthModeChatGPTAuthTokens
+	if m.aside {
+		m.release(nil) // the store is kept for later, what a refresh brings as well
+	} else {
+		m.endFlight(nil)
+	}
 	return s, ended, nil
 }
 
-// mayLogin makes the checks that do not depend on what a login brings. mu is
-// held.
+// mayLogin makes the checks that do not depend on what a login brings.
 func (m *Manager) mayLogin(t protocol.LoginType) error {
 	// The parent that owns the sign-in must give it up before another kind can
 	// take its place.
@@ -97,6 +107,8 @@ type attempt struct {
 
 	// browser is nil for a device code. Guarded by Manager.mu.
 	browser *oauth.BrowserLogin
+	// taken is whether accept has taken it out of its place; only accept looks at it.
+	taken bool
 	// announced is whether the parent has its id; before that it is told
 	// nothing about it, and why keeps what is to be told. Guarded by Manager.mu.
 	announced bool
@@ -134,7 +146,6 @@ func (m *Manager) beginAttempt(t protocol.LoginType) (a, ended *attempt, err err
 	a = &attempt{id: uuid.NewString()}
 	a.ctx, a.cancel = context.WithCancel(m.signingIn)
 	ended = m.endAttempt()
-	ended.stop()
 	if m.browser != nil {
 		m.browser.Close() // frees the port that the next one wants
 		m.browser = nil
@@ -143,12 +154,20 @@ func (m *Manager) beginAttempt(t protocol.LoginType) (a, ended *attempt, err err
 	return a, ended, nil
 }
 
-// endAttempt takes the attempt under way, if there is one, out of its place. The
-// caller stops it and tells. mu is held.
+// endAttempt takes the attempt under way, if there is one, out of its place and
+// stops it. The caller tells. mu is held.
 func (m *Manager) endAttempt() *attempt {
 	a := m.attempt
 	m.attempt = nil
+	a.stop()
 	return a
+}
+
+// stopAttempt is endAttempt for who does not hold mu.
+func (m *Manager) stopAttempt() *attempt {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.endAttempt()
 }
 
 // abandon takes a out of its place, unless somebody else has done so.
@@ -259,6 +278,9 @@ func (m *Manager) logPanic(p any) {
 func (m *Manager) accept(ctx context.Context, a *attempt, t oauth.Tokens) error {
 	s, err := m.takeManaged(ctx, a, t)
 	if err != nil {
+		if a.taken {
+			m.tellFailed(a, m.redactor().Text(err.Error()))
+		}
 		return err
 	}
 	m.log.Debug("signed in", zap.String("mode", string(s.Mode)), zap.Uint64("generation", s.Generation))
@@ -268,11 +290,6 @@ func (m *Manager) accept(ctx context.Context, a *attempt, t oauth.Tokens) error 
 
 // takeManaged does that, and leaves what is to be told of it unsent.
 func (m *Manager) takeManaged(ctx context.Context, a *attempt, t oauth.Tokens) (*Snapshot, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.attempt != a {
-		return nil, errEnded
-	}
 	auth, err := managedAuth(t)
 	if err != nil {
 		return nil, err
@@ -281,13 +298,23 @@ func (m *Manager) takeManaged(ctx context.Context, a *attempt, t oauth.Tokens) (
 	if err != nil {
 		return nil, err
 	}
-	undo := m.dropFlight()
-	if err := m.store.Save(ctx, auth); err != nil {
-		undo()
+	done, err := m.change(ctx)
+	if err != nil {
+		return nil, errEnded
+	}
+	defer done()
+	// From when it is wanted, nobody else ends it.
+	err = m.store.Save(ctx, auth, func() bool { a.taken = m.abandon(a); return a.taken })
+	switch {
+	case errors.Is(err, oauth.ErrChanged), a.ctx.Err() != nil && !a.taken:
+		return nil, errEnded
+	case err != nil:
 		m.log.Warn("the sign-in could not be stored", zap.Error(err))
 		return nil, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "the sign-in could not be stored: %v", err)
 	}
-	m.attempt, m.aside = nil, false
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.aside = false
 	m.replace(s)
 	m.endFlight(nil)
 	m.unsent = append(m.unsent, completed(protocol.AccountLoginCompletedNotification{LoginID: new(a.id), Success: true}), updated(s))
@@ -362,6 +389,5 @@ func (m *Manager) CancelLogin(_ context.Context, p *protocol.CancelLoginAccountP
 		return protocol.CancelLoginAccountResponse{Status: protocol.CancelLoginNotFound}, nil, nil
 	}
 	ended := m.endAttempt()
-	ended.stop()
 	return protocol.CancelLoginAccountResponse{Status: protocol.CancelLoginCanceled}, func() { m.tellEnded(ended, "it was cancelled") }, nil
 }

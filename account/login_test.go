@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -257,7 +258,9 @@ func TestManagedLoginUnstorable(t *testing.T) {
 
 type unsavable struct{ store }
 
-func (unsavable) Save(context.Context, *oauth.Auth) error { return fmt.Errorf("disk full") }
+func (unsavable) Save(context.Context, *oauth.Auth, func() bool) error {
+	return fmt.Errorf("disk full")
+}
 
 // A closed Manager starts no login and leaves no port.
 func TestManagedLoginAfterClose(t *testing.T) {
@@ -331,4 +334,97 @@ func TestCloseWhileStoring(t *testing.T) {
 			t.Error("signed in")
 		}
 	})
+}
+
+// heldStore is one that another program holds: who changes it waits for it until
+// its context ends.
+type heldStore struct {
+	store
+	waits chan struct{} // gets a value when somebody waits
+}
+
+func (s heldStore) Save(ctx context.Context, _ *oauth.Auth, _ func() bool) error { return s.hold(ctx) }
+
+func (s heldStore) Remove(ctx context.Context) (*oauth.Auth, error) { return nil, s.hold(ctx) }
+
+func (s heldStore) hold(ctx context.Context) error {
+	s.waits <- struct{}{}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// Who needs nothing of the store does not wait for somebody who does.
+func TestNobodyWaitsForTheStore(t *testing.T) {
+	b := managedBed(t, Policy{})
+	silent := make(chan struct{})
+	defer close(silent)
+	b.provider.answer = func(string, string) (int, string) { <-silent; return 500, "{}" }
+	held := heldStore{b.Manager.store, make(chan struct{})}
+	b.Manager.store = held
+	ctx, giveUp := context.WithCancel(t.Context())
+	w := make(chan error, 1)
+	go func() {
+		_, _, err := b.Logout(ctx, nil)
+		w <- err
+	}()
+	<-held.waits
+
+	first := b.Snapshot()
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := b.Refresh(gone, first.Generation); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted refresh: %v", err)
+	}
+	if r, _, _, err := b.AuthStatus(t.Context(), &protocol.GetAuthStatusParams{IncludeToken: new(true)}); err != nil || r.AuthToken == nil {
+		t.Errorf("status %+v, %v", r, err)
+	}
+	if _, _, rest, err := b.Read(t.Context(), &protocol.GetAccountParams{RefreshToken: true}); err != nil || rest == nil {
+		t.Errorf("read: %v", err)
+	}
+	r, _, err := b.CancelLogin(t.Context(), &protocol.CancelLoginAccountParams{LoginID: "00000000-0000-4000-8000-000000000000"})
+	if err != nil || r.Status != protocol.CancelLoginNotFound {
+		t.Errorf("cancel %+v, %v", r, err)
+	}
+	giveUp()
+	wantError(t, <-w, protocol.CodeInternal, protocol.ReasonStorage)
+	if b.Snapshot() != first {
+		t.Error("a logout that failed changed who is signed in")
+	}
+}
+
+// A login that waits for the store can be given up, also by another login.
+func TestLoginGivenUpWhileStoring(t *testing.T) {
+	for name, give := range map[string]func(b *bed, id string){
+		"cancel": func(b *bed, id string) {
+			r, then, err := b.CancelLogin(b.t.Context(), &protocol.CancelLoginAccountParams{LoginID: id})
+			if err != nil || r.Status != protocol.CancelLoginCanceled {
+				b.t.Fatalf("%+v, %v", r, err)
+			}
+			then()
+		},
+		"external login": func(b *bed, _ string) { b.signInAda() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := loginBed(t)
+			held := heldStore{b.Manager.store, make(chan struct{})}
+			b.Manager.store = held
+			r, err := b.begin(protocol.LoginChatGPT)
+			if err != nil {
+				t.Fatal(err)
+			}
+			page := make(chan int, 1)
+			go func() { page <- comeBack(t, r.AuthURL) }()
+			<-held.waits
+			b.parent.notifications()
+			give(b, r.LoginID)
+			<-page
+			b.work.Wait()
+			if n := ends(t, b.parent.notifications())[r.LoginID]; n != 1 {
+				t.Errorf("told %d times", n)
+			}
+			if s := b.Snapshot(); s != nil && s.managed() {
+				t.Errorf("signed in: %+v", s)
+			}
+		})
+	}
 }

@@ -33,33 +33,37 @@ func (m *Manager) Logout(ctx context.Context, _ *protocol.NoParams) (protocol.Lo
 // logout returns the refresh token that was removed and the managed login that
 // was under way, if there were any.
 func (m *Manager) logout(ctx context.Context) (removed protocol.Secret, ended *attempt, err error) {
+	done, err := m.change(ctx)
+	if err != nil {
+		return removed, nil, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "%v", err)
+	}
+	defer done()
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.aside && m.store != nil {
+	aside := m.aside // changes with a login only, and none is under way
+	m.mu.Unlock()
+	if !aside && m.store != nil {
 		if removed, err = m.removeStored(ctx); err != nil {
 			return removed, nil, err
 		}
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.replace(nil)
 	m.endFlight(signedOut())
-	ended = m.endAttempt()
-	ended.stop()
-	return removed, ended, nil
+	return removed, m.endAttempt(), nil
 }
 
 // removeStored empties the store and returns the refresh token that it held, or
-// else the one in memory. mu is held.
+// else the one in memory. It is called within a change.
 func (m *Manager) removeStored(ctx context.Context) (protocol.Secret, error) {
-	left := m.current.Load()
-	undo := m.dropFlight() // a refresh under way must not store its tokens afterwards
 	was, err := m.store.Remove(ctx)
+	left := m.current.Load()
 	switch {
 	case err == nil:
 	case left == nil: // what cannot be removed is not in force either
 		m.log.Warn("the stored sign-in, which is not used, could not be removed", zap.Error(err))
 		return protocol.Secret{}, nil
 	default:
-		undo()
 		return protocol.Secret{}, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "the stored sign-in could not be removed: %v", err)
 	}
 	switch {

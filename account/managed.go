@@ -224,12 +224,17 @@ func (r managedRefresher) keep(ctx context.Context, now, next *Snapshot, wanted 
 	if !now.unsaved.IsEmpty() {
 		stored = now.unsaved
 	}
-	err := m.store.Replace(ctx, stored, next.stored, wanted)
+	done, err := m.change(ctx)
+	if err == nil {
+		defer done()
+		if !wanted() {
+			return next, nil // which fly gives up
+		}
+		err = m.store.Replace(ctx, stored, next.stored)
+	}
 	switch {
 	case err == nil:
 		return next, nil
-	case !wanted():
-		return next, nil // which fly gives up
 	case errors.Is(err, oauth.ErrChanged):
 		return nil, managedError(protocol.ReasonAccountMismatch, "the stored sign-in was changed while it was refreshed; try again")
 	}

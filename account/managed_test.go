@@ -122,7 +122,7 @@ func TestManagedUnsaved(t *testing.T) {
 // brokenStore cannot be written.
 type brokenStore struct{ store }
 
-func (brokenStore) Replace(context.Context, protocol.Secret, *oauth.Auth, func() bool) error {
+func (brokenStore) Replace(context.Context, protocol.Secret, *oauth.Auth) error {
 	return os.ErrPermission
 }
 
@@ -380,17 +380,19 @@ func TestManagedLogoutAtTheLastMoment(t *testing.T) {
 	}
 }
 
-// lateStore says that it has stored something, and returns later.
+// lateStore says that a refresh has stored its tokens, and lets it go on later.
 type lateStore struct {
 	store
 	stored, goOn chan struct{}
 }
 
-func (s *lateStore) Replace(ctx context.Context, used protocol.Secret, a *oauth.Auth, keep func() bool) error {
-	err := s.store.Replace(ctx, used, a, keep)
-	close(s.stored)
-	<-s.goOn
-	return err
+func (s *lateStore) LockRefresh(ctx context.Context) (func(), error) {
+	release, err := s.store.LockRefresh(ctx)
+	return func() {
+		release()
+		close(s.stored)
+		<-s.goOn
+	}, err
 }
 
 // hungRing is a keyring with one entry that asks its user from some time on.

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,8 +33,8 @@ type Notifier interface {
 // store is where a sign-in is kept; an oauth.Store.
 type store interface {
 	Load(ctx context.Context) (*oauth.Auth, error)
-	Save(ctx context.Context, a *oauth.Auth) error
-	Replace(ctx context.Context, used protocol.Secret, a *oauth.Auth, keep func() bool) error
+	Save(ctx context.Context, a *oauth.Auth, wanted func() bool) error
+	Replace(ctx context.Context, used protocol.Secret, a *oauth.Auth) error
 	Remove(ctx context.Context) (was *oauth.Auth, err error)
 	LockRefresh(ctx context.Context) (release func(), err error)
 }
@@ -133,8 +134,7 @@ type Manager struct {
 	// life ends with Close. Notifications and all of work run under it.
 	life context.Context
 	end  context.CancelFunc
-	// signingIn is what managed logins run under. It ends at once with Close, so
-	// that none holds mu while it waits for the store.
+	// signingIn is what managed logins run under. It ends at once with Close.
 	signingIn    context.Context
 	endSigningIn context.CancelFunc
 	// work are the goroutines: refreshes, logins under way, revocations.
@@ -144,9 +144,13 @@ type Manager struct {
 	// is signed in.
 	current atomic.Pointer[Snapshot]
 
-	// mu orders the changes of current and guards what follows. A login and a
-	// logout change the store under it, so that store and memory cannot disagree;
-	// nobody is asked or told anything under it.
+	// changing holds a value while a login, a logout or a refresh changes the
+	// store, so that these come one after the other and store and memory cannot
+	// disagree. That may take seconds: see change.
+	changing chan struct{}
+
+	// mu orders the changes of current and guards what follows. It is never held
+	// over anything that waits: who is asked, or told, or the store.
 	mu         sync.Mutex
 	generation uint64
 	flight     *flight             // the refresh under way for generation, or nil
@@ -178,7 +182,7 @@ func NewManager(o Options) *Manager {
 	if o.Provider == nil {
 		o.Provider = oauth.New(oauth.Options{})
 	}
-	m := &Manager{policy: o.Policy, ask: o.Ask, notify: o.Notify, provider: o.Provider, log: o.Log}
+	m := &Manager{policy: o.Policy, ask: o.Ask, notify: o.Notify, provider: o.Provider, log: o.Log, changing: make(chan struct{}, 1)}
 	m.life, m.end = context.WithCancel(context.Background())
 	m.signingIn, m.endSigningIn = context.WithCancel(m.life)
 	if st, err := oauth.OpenStore(oauth.StoreOptions{Kind: o.Policy.Store, Home: o.Home, Keyring: o.Keyring, Log: o.Log}); err == nil {
@@ -211,7 +215,7 @@ func (m *Manager) Close() {
 	m.mu.Lock()
 	m.closed = true
 	m.release(refreshError(ReasonClosed, "the server is shutting down"))
-	m.endAttempt().stop()
+	m.endAttempt()
 	if m.browser != nil {
 		m.browser.Close()
 	}
@@ -229,6 +233,18 @@ func (m *Manager) Close() {
 	}
 	m.end()
 	<-done
+}
+
+// change waits until nobody else changes the store. The func returned must be
+// called after the change. What a login or a logout means for memory is part of
+// it. Neither the change nor the wait may happen under mu.
+func (m *Manager) change(ctx context.Context) (done func(), err error) {
+	select {
+	case m.changing <- struct{}{}:
+		return func() { <-m.changing }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("another sign-in or logout is under way: %w", ctx.Err())
+	}
 }
 
 // replace puts s (nil for none) in force under a new generation. The caller

@@ -16,9 +16,9 @@ import (
 // tokens, the provider for managed ones. Whoever waits cannot tell them apart.
 type refresher interface {
 	// Refresh returns what is to be in force instead of from, still without a
-	// generation. It returns soon after ctx ends. Before it stores anything it
-	// asks wanted, which reports whether from has not been signed out or replaced
-	// meanwhile.
+	// generation. It returns soon after ctx ends. Within the change that stores
+	// something it asks wanted, which reports whether from has not been signed out
+	// or replaced in the store meanwhile.
 	Refresh(ctx context.Context, from *Snapshot, wanted func() bool) (*Snapshot, *RefreshError)
 }
 
@@ -112,20 +112,12 @@ func (m *Manager) release(err error) {
 	}
 }
 
-// dropFlight makes the flight under way, if there is one, store nothing. The
-// func returned takes that back. mu is held.
-func (m *Manager) dropFlight() (undo func()) {
-	f := m.flight
-	if f == nil {
-		return func() {}
-	}
-	f.dropped.Store(true)
-	return func() { f.dropped.Store(false) }
-}
-
-// endFlight is dropFlight and release. mu is held.
+// endFlight is release for when nobody wants the result any more, not even to
+// keep it for later. mu is held, within a change.
 func (m *Manager) endFlight(err error) {
-	m.dropFlight()
+	if m.flight != nil {
+		m.flight.dropped.Store(true)
+	}
 	m.release(err)
 }
 

@@ -33,9 +33,12 @@ type Keyring interface {
 // ErrNoEntry is what a [Keyring] returns where nothing is stored.
 var ErrNoEntry = keyring.ErrNotFound
 
-// errNoKeyring is what is told of every fault: the texts of keyrings may quote
-// what they were given.
-var errNoKeyring = errors.New("the system's keyring cannot be used")
+// These are told of every fault: the texts of keyrings may quote what they were
+// given.
+var (
+	errNoKeyring    = errors.New("the system's keyring cannot be used")
+	errKeyringHangs = errors.New("the system's keyring does not answer")
+)
 
 // noKeyring stands where there is none.
 type noKeyring struct{}
@@ -60,7 +63,13 @@ type ringPlace struct {
 	ring Keyring
 
 	mu   sync.Mutex
-	last chan struct{} // closed when the last call has ended; nil before the first
+	last *ringCall // nil before the first
+}
+
+// ringCall is one call of the keyring.
+type ringCall struct {
+	done chan struct{} // closed when it has ended
+	late bool          // it has had its time; guarded by ringPlace.mu
 }
 
 // user names the home as the reference does.
@@ -75,29 +84,48 @@ func (p *ringPlace) user() string {
 
 // call runs f, and waits for it until ctx ends: then it is left behind, and ends
 // when the keyring answers. Calls run in their order, the left ones, too: what was
-// given up must not land on top of what came after it.
+// given up must not land on top of what came after it. Behind a call that has had
+// its time nobody waits.
 func (p *ringPlace) call(ctx context.Context, f func() error) error {
-	done := make(chan struct{})
+	c := &ringCall{done: make(chan struct{})}
 	p.mu.Lock()
 	before := p.last
-	p.last = done
+	p.last = c
+	c.late = before != nil && before.late && !before.ended()
+	hangs := c.late
 	p.mu.Unlock()
 	var err error // set before done is closed
 	go func() {
-		defer close(done)
+		defer close(c.done)
 		if before != nil {
-			<-before
+			<-before.done
 		}
 		err = f()
 	}()
+	if hangs {
+		return errKeyringHangs
+	}
 	select {
-	case <-done:
+	case <-c.done:
 		if err == nil || errors.Is(err, ErrNoEntry) {
 			return err
 		}
+		return errNoKeyring
 	case <-ctx.Done():
+		p.mu.Lock()
+		c.late = errors.Is(ctx.Err(), context.DeadlineExceeded)
+		p.mu.Unlock()
+		return errKeyringHangs
 	}
-	return errNoKeyring
+}
+
+func (c *ringCall) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // load implements place.
@@ -141,24 +169,29 @@ func (p *ringPlace) remove(ctx context.Context) error {
 	return err
 }
 
-// autoPlace is the keyring where there is one, and auth.json where not. What is
-// in the keyring wins.
+// autoPlace is the keyring where there is one, and auth.json where not.
 type autoPlace struct {
 	ring *ringPlace
 	file *filePlace
 	log  *zap.Logger
 }
 
-// load implements place.
+// load implements place. What is in the keyring wins, as with the reference, but
+// not over newer tokens, which were stored when the keyring did not answer: the
+// refresh token that it still has was used up for them.
 func (p *autoPlace) load(ctx context.Context) (*Auth, error) {
-	a, err := p.ring.load(ctx)
-	if a != nil {
-		return a, nil
-	}
+	kept, err := p.ring.load(ctx)
 	if err != nil {
 		p.log.Debug("the keyring is not used, auth.json is", zap.Error(err))
 	}
-	return p.file.load(ctx)
+	filed, fileErr := p.file.load(ctx)
+	switch {
+	case kept != nil && (filed == nil || !filed.LastRefresh.After(kept.LastRefresh)):
+		return kept, nil
+	case filed == nil && errors.Is(err, errKeyringHangs):
+		return nil, err
+	}
+	return filed, fileErr
 }
 
 // save implements place. What goes into the keyring leaves no file behind, and

@@ -70,40 +70,60 @@ type locks interface {
 }
 
 // ErrChanged is the error of [Store.Replace] where somebody else changed what
-// is stored.
+// is stored, and of [Store.Save] where what was to be stored is not wanted any more.
 var ErrChanged = errors.New("the stored sign-in was changed by somebody else")
 
 // Load returns what is stored; nil and nil where nothing is.
 func (s *Store) Load(ctx context.Context) (*Auth, error) { return s.place.load(ctx) }
 
-// Save replaces whatever is stored.
-func (s *Store) Save(ctx context.Context, a *Auth) error {
-	return s.changing(ctx, func(ctx context.Context) error { return s.place.save(ctx, a) })
+// Save replaces whatever is stored. It asks wanted once it has the lock; where
+// that is false it changes nothing and returns ErrChanged.
+func (s *Store) Save(ctx context.Context, a *Auth, wanted func() bool) error {
+	release, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if !wanted() {
+		return ErrChanged
+	}
+	ctx, cancel := context.WithTimeout(ctx, keyringTime)
+	defer cancel()
+	return s.place.save(ctx, a)
 }
 
-// Replace is Save, provided that the refresh token used is still the one that is
-// stored; else it changes nothing and returns ErrChanged. keep is asked last, and
-// false is ErrChanged, too.
-func (s *Store) Replace(ctx context.Context, used protocol.Secret, a *Auth, keep func() bool) error {
-	return s.changing(ctx, func(ctx context.Context) error {
-		now, err := s.place.load(ctx)
-		if err != nil {
-			return err
-		}
-		if !now.holds(used) || !keep() {
-			return ErrChanged
-		}
-		return s.place.save(ctx, a)
-	})
+// Replace stores the successor of the refresh token used, provided that this one
+// is still stored; else it changes nothing and returns ErrChanged. The sign-in
+// would be lost with what cannot be stored, so that it is tried to the last:
+// without the lock where another process does not give that up, and after the end
+// of ctx.
+func (s *Store) Replace(ctx context.Context, used protocol.Secret, a *Auth) error {
+	if release, err := s.lock(ctx); err == nil {
+		defer release()
+	}
+	ctx, cancel := context.WithTimeout(ctx, keyringTime)
+	defer cancel()
+	switch now, err := s.place.load(ctx); {
+	case errors.Is(err, errKeyringHangs): // auth.json may be there
+	case err != nil:
+		return err
+	case !now.holds(used):
+		return ErrChanged
+	}
+	return s.place.save(ctx, a)
 }
 
 // Remove leaves nothing stored. It returns what was, as far as that could be read.
 func (s *Store) Remove(ctx context.Context) (was *Auth, err error) {
-	err = s.changing(ctx, func(ctx context.Context) error {
-		was, _ = s.place.load(ctx) // what cannot be read goes all the same
-		return s.place.remove(ctx)
-	})
-	return was, err
+	release, err := s.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(ctx, keyringTime)
+	defer cancel()
+	was, _ = s.place.load(ctx) // what cannot be read goes all the same
+	return was, s.place.remove(ctx)
 }
 
 // LockRefresh waits until no other refresh of the same sign-in is under way, here
@@ -112,18 +132,11 @@ func (s *Store) LockRefresh(ctx context.Context) (release func(), err error) {
 	return s.locks.hold(ctx, refreshLock)
 }
 
-// changing runs f under the lock for changes.
-func (s *Store) changing(ctx context.Context, f func(context.Context) error) error {
-	wait, given := context.WithTimeout(ctx, lockTime)
-	release, err := s.locks.hold(wait, writeLock)
-	given()
-	if err != nil {
-		return err
-	}
-	defer release()
-	ctx, cancel := context.WithTimeout(ctx, keyringTime)
+// lock takes the lock for changes.
+func (s *Store) lock(ctx context.Context) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, lockTime)
 	defer cancel()
-	return f(ctx)
+	return s.locks.hold(ctx, writeLock)
 }
 
 // StoreOptions say where a sign-in is kept.

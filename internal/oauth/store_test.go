@@ -108,6 +108,7 @@ func wantStored(t *testing.T, s *Store, want *Auth) {
 }
 
 func yes() bool { return true }
+func no() bool  { return false }
 
 func TestStores(t *testing.T) {
 	for _, kind := range []string{"", "file", "keyring", "auto", "ephemeral"} {
@@ -118,17 +119,18 @@ func TestStores(t *testing.T) {
 			if _, err := s.Remove(ctx); err != nil {
 				t.Error(err)
 			}
-			if err := s.Save(ctx, signIn("r1")); err != nil {
+			if err := s.Save(ctx, signIn("r0"), no); !errors.Is(err, ErrChanged) {
+				t.Errorf("stored what is not wanted: %v", err)
+			}
+			wantStored(t, s, nil)
+			if err := s.Save(ctx, signIn("r1"), yes); err != nil {
 				t.Fatal(err)
 			}
 			wantStored(t, s, signIn("r1"))
-			if err := s.Replace(ctx, protocol.NewSecret("r0"), signIn("r2"), yes); !errors.Is(err, ErrChanged) {
+			if err := s.Replace(ctx, protocol.NewSecret("r0"), signIn("r2")); !errors.Is(err, ErrChanged) {
 				t.Errorf("replaced another one: %v", err)
 			}
-			if err := s.Replace(ctx, protocol.NewSecret("r1"), signIn("r2"), func() bool { return false }); !errors.Is(err, ErrChanged) {
-				t.Errorf("replaced what was not to be kept: %v", err)
-			}
-			if err := s.Replace(ctx, protocol.NewSecret("r1"), signIn("r2"), yes); err != nil {
+			if err := s.Replace(ctx, protocol.NewSecret("r1"), signIn("r2")); err != nil {
 				t.Error(err)
 			}
 			wantStored(t, s, signIn("r2"))
@@ -136,7 +138,7 @@ func TestStores(t *testing.T) {
 				t.Error(err)
 			}
 			wantStored(t, s, nil)
-			if err := s.Replace(ctx, protocol.NewSecret("r2"), signIn("r3"), yes); !errors.Is(err, ErrChanged) {
+			if err := s.Replace(ctx, protocol.NewSecret("r2"), signIn("r3")); !errors.Is(err, ErrChanged) {
 				t.Errorf("replaced what was removed: %v", err)
 			}
 			wantStored(t, s, nil)
@@ -187,7 +189,7 @@ func TestKeyringEntry(t *testing.T) {
 	if err := os.Symlink(home, link); err != nil {
 		t.Skip(err)
 	}
-	if err := open(t, "keyring", link, r).Save(t.Context(), signIn("r1")); err != nil {
+	if err := open(t, "keyring", link, r).Save(t.Context(), signIn("r1"), yes); err != nil {
 		t.Fatal(err)
 	}
 	// One home is one entry, whatever it is called.
@@ -209,7 +211,7 @@ func TestKeyringFaults(t *testing.T) {
 	s := open(t, "keyring", t.TempDir(), r)
 	_, loadErr := s.Load(t.Context())
 	_, removeErr := s.Remove(t.Context())
-	for _, err := range []error{loadErr, s.Save(t.Context(), signIn("top-secret")), removeErr} {
+	for _, err := range []error{loadErr, s.Save(t.Context(), signIn("top-secret"), yes), removeErr} {
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("error %v", err)
 		}
@@ -240,7 +242,7 @@ func TestKeyringAnswersLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &ring{stuck: make(chan struct{})}
 		s := open(t, "auto", t.TempDir(), r)
-		if err := s.Save(t.Context(), signIn("r1")); err != nil {
+		if err := s.Save(t.Context(), signIn("r1"), yes); err != nil {
 			t.Fatal(err) // auth.json has it
 		}
 		if _, err := s.Remove(t.Context()); err != nil {
@@ -268,7 +270,7 @@ func TestAutoStore(t *testing.T) {
 	home, r := t.TempDir(), &ring{err: errors.New("down")}
 	path := filepath.Join(home, AuthFile)
 	s := open(t, "auto", home, r)
-	if err := s.Save(t.Context(), signIn("r1")); err != nil {
+	if err := s.Save(t.Context(), signIn("r1"), yes); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err != nil {
@@ -278,7 +280,7 @@ func TestAutoStore(t *testing.T) {
 	// keyring and takes the file away.
 	r.err = nil
 	wantStored(t, s, signIn("r1"))
-	if err := s.Replace(t.Context(), protocol.NewSecret("r1"), signIn("r3"), yes); err != nil || r.count() != 1 {
+	if err := s.Replace(t.Context(), protocol.NewSecret("r1"), signIn("r3")); err != nil || r.count() != 1 {
 		t.Errorf("%v, %d entries", err, r.count())
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
@@ -287,7 +289,7 @@ func TestAutoStore(t *testing.T) {
 	wantStored(t, s, signIn("r3"))
 	// What does not fit into the keyring must not be hidden by what is there.
 	r.small = true
-	if err := s.Save(t.Context(), signIn("r4")); err != nil || r.count() != 0 {
+	if err := s.Save(t.Context(), signIn("r4"), yes); err != nil || r.count() != 0 {
 		t.Errorf("%v, %d entries", err, r.count())
 	}
 	wantStored(t, s, signIn("r4"))
@@ -307,7 +309,7 @@ func TestFileBehindLink(t *testing.T) {
 		t.Skip(err)
 	}
 	s := open(t, "file", home, nil)
-	if err := s.Save(t.Context(), signIn("r1")); err != nil {
+	if err := s.Save(t.Context(), signIn("r1"), yes); err != nil {
 		t.Fatal(err)
 	}
 	raw, err := os.ReadFile(path)
@@ -335,7 +337,7 @@ func TestBrokenLink(t *testing.T) {
 			t.Skip(err)
 		}
 		s := open(t, "file", home, nil)
-		if err := s.Save(t.Context(), signIn("r1")); err == nil {
+		if err := s.Save(t.Context(), signIn("r1"), yes); err == nil {
 			t.Errorf("%s: saved", name)
 		}
 		if _, err := s.Remove(t.Context()); err != nil {
@@ -354,14 +356,14 @@ func TestFileWrittenInPlace(t *testing.T) {
 	}
 	home := t.TempDir()
 	s := open(t, "file", home, nil)
-	if err := s.Save(t.Context(), signIn("a long refresh token")); err != nil {
+	if err := s.Save(t.Context(), signIn("a long refresh token"), yes); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(home, 0o500); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.Chmod(home, 0o700) })
-	if err := s.Save(t.Context(), signIn("r2")); err != nil {
+	if err := s.Save(t.Context(), signIn("r2"), yes); err != nil {
 		t.Fatal(err)
 	}
 	wantStored(t, s, signIn("r2"))
@@ -379,7 +381,7 @@ func TestFileKeepsUnknownMembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := a.Refreshed(Tokens{Access: protocol.NewSecret("a2")}, time.Unix(0, 0))
-	if err := s.Save(t.Context(), next); err != nil {
+	if err := s.Save(t.Context(), next, yes); err != nil {
 		t.Fatal(err)
 	}
 	raw, err := os.ReadFile(filepath.Join(home, AuthFile))
@@ -441,4 +443,65 @@ func FuzzDecodeAuth(f *testing.F) {
 			t.Errorf("%q became %q:\n%s", raw, again, d)
 		}
 	})
+}
+
+// A keyring that hangs costs its time once. What was stored in auth.json instead
+// holds, also when the keyring answers again and still has what was there before.
+func TestAutoWhileTheKeyringHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		home, r := t.TempDir(), &ring{}
+		s := open(t, "auto", home, r)
+		old, next := signIn("r1"), signIn("r2")
+		next.LastRefresh = old.LastRefresh.Add(time.Hour)
+		if err := s.Save(t.Context(), old, yes); err != nil || r.count() != 1 {
+			t.Fatalf("%v, %d entries", err, r.count())
+		}
+		r.stuck = make(chan struct{})
+		start := time.Now()
+		if _, err := s.Load(t.Context()); !errors.Is(err, errKeyringHangs) {
+			t.Errorf("what nobody can read is told as %v", err)
+		}
+		if err := s.Replace(t.Context(), protocol.NewSecret("r1"), next); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took != keyringTime {
+			t.Errorf("all of it took %v", took)
+		}
+		wantStored(t, s, next)
+		wantStored(t, open(t, "auto", home, &ring{entries: map[string]string{"Codex Auth/" + s.place.(*autoPlace).ring.user(): encoded(t, old)}}), next)
+		close(r.stuck)
+		synctest.Wait()
+	})
+}
+
+func encoded(t *testing.T, a *Auth) string {
+	t.Helper()
+	raw, err := a.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// The successor of a refresh token is stored, whoever holds the lock and however
+// little time is left.
+func TestReplaceToTheLast(t *testing.T) {
+	s := open(t, "file", t.TempDir(), nil)
+	if err := s.Save(t.Context(), signIn("r1"), yes); err != nil {
+		t.Fatal(err)
+	}
+	release, err := s.lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := s.Save(ended, signIn("r9"), yes); err == nil {
+		t.Error("a change that can be repeated is made without the lock")
+	}
+	if err := s.Replace(ended, protocol.NewSecret("r1"), signIn("r2")); err != nil {
+		t.Error(err)
+	}
+	wantStored(t, s, signIn("r2"))
 }
