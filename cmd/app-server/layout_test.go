@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"internal/project":     {"internal/plainfile"},
 	"internal/git":         {"internal/plainfile"},
 	"internal/tools/rules": {"internal/plainfile"},
+	"internal/tools/patch": {"internal/process/shell"},
 }
 
 // mayNotUseProtocol are the packages that stand below or beside the vocabulary.

@@ -47,7 +47,7 @@ type Place struct {
 // true) are the reference's, measured.
 func Actions(command string, place Place) []Action {
 	unknown := []Action{{Kind: Unknown, Command: command}}
-	list, ok := parse(command)
+	list, ok := plainList(command)
 	if !ok {
 		return unknown
 	}

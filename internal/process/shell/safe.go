@@ -31,7 +31,7 @@ func knownSafe(argv []string, depth int) bool {
 }
 
 func safeText(command string, depth int) bool {
-	list, ok := parse(command)
+	list, ok := plainList(command)
 	if !ok {
 		return false
 	}

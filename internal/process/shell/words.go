@@ -46,7 +46,7 @@ type simple struct {
 // Patterns that stay, such as src/*.go, are returned as written, and so is a
 // leading tilde.
 func Words(command string) (commands [][]string, ok bool) {
-	list, ok := parse(command)
+	list, ok := plainList(command)
 	if !ok {
 		return nil, false
 	}
@@ -65,7 +65,7 @@ func Words(command string) (commands [][]string, ok bool) {
 func Mentions(command string) [][]string { return mentions(command, maxNesting) }
 
 func mentions(command string, depth int) (commands [][]string) {
-	file, ok := read(command)
+	file, ok := Parse(command)
 	if !ok || depth == 0 {
 		return nil
 	}
@@ -93,9 +93,9 @@ func mentions(command string, depth int) (commands [][]string) {
 	return commands
 }
 
-// read reads a command text; it is not ok where that is too long, too deep or no
+// Parse reads a command text; it is not ok where that is too long, too deep or no
 // text for a shell.
-func read(command string) (*syntax.File, bool) {
+func Parse(command string) (*syntax.File, bool) {
 	if len(command) > maxScript || openers(command) > maxOpeners {
 		return nil, false
 	}
@@ -103,15 +103,15 @@ func read(command string) (*syntax.File, bool) {
 	return file, err == nil
 }
 
-// parse returns the simple commands of a plain list in the order written.
-func parse(command string) (list []simple, ok bool) {
+// plainList returns the simple commands of a plain list in the order written.
+func plainList(command string) (list []simple, ok bool) {
 	// The parser takes a carriage return for a blank, and for a part of a line's
 	// end. To a shell it is a part of a word, so that a \ before it ends nothing,
 	// and a # behind it begins no comment.
 	if strings.Contains(command, "\r") {
 		return nil, false
 	}
-	file, ok := read(command)
+	file, ok := Parse(command)
 	if !ok || len(file.Stmts) == 0 {
 		return nil, false
 	}

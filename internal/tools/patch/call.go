@@ -6,11 +6,9 @@ import (
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
-)
 
-// maxScript bounds what a shell parser is given here, in bytes. It goes down as
-// deep as a text is nested, and a stack that is too deep ends the whole server.
-const maxScript = 64 << 10
+	"app-server/internal/process/shell"
+)
 
 // Call is an apply_patch call found in a command. Dir is the folder of a "cd"
 // before it, as written, or "".
@@ -108,14 +106,11 @@ func cutHeredoc(script string) (command, body string, ok bool) {
 	return script[:at[0]] + line + "\n" + end + "\n", b.String(), ok && strings.TrimSpace(rest) == ""
 }
 
-// callOf reads a script that is small enough. takes is whether the patch comes by
+// callOf reads a script. takes is whether the patch comes by
 // a heredoc, which is not read here.
 func callOf(script string) (c Call, takes, ok bool) {
-	if len(script) > maxScript {
-		return Call{}, false, false
-	}
-	f, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(script), "")
-	if err != nil || len(f.Stmts) != 1 || !simple(f.Stmts[0]) {
+	f, ok := shell.Parse(script)
+	if !ok || len(f.Stmts) != 1 || !simple(f.Stmts[0]) {
 		return Call{}, false, false
 	}
 	stmt := f.Stmts[0]

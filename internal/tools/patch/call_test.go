@@ -119,6 +119,10 @@ func TestDeepScript(t *testing.T) {
 	if c, found := FindScript("apply_patch <<EOF\n" + deep + "\nEOF\n"); !found || c.Patch != deep+"\n" {
 		t.Error("no patch found")
 	}
+	// Short enough, and one that nests nothing at all but is not worth a look.
+	if _, found := FindScript("apply_patch '" + strings.Repeat("(", 32<<10) + "'"); found {
+		t.Error("a text with so many brackets was read")
+	}
 }
 
 func FuzzFindScript(f *testing.F) {
