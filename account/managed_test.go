@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/gofrs/flock"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -427,6 +429,36 @@ func TestCloseWhileTheKeyringHangs(t *testing.T) {
 		m.Close()
 		if took := time.Since(start); took > closeGrace {
 			t.Errorf("Close took %v", took)
+		}
+	})
+}
+
+// Another program holds the store when the tokens of a refresh are to be kept
+// there. Who is interrupted leaves at once; the end of the server waits as long as
+// for any refresh, and the tokens are stored all the same: the ones before them
+// are used up.
+func TestManagedStoreHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := managedBed(t, Policy{})
+		lock := flock.New(filepath.Join(b.home, "auth.lock"))
+		if err := lock.Lock(); err != nil {
+			t.Fatal(err)
+		}
+		defer lock.Close()
+		turn, interrupt := context.WithCancel(t.Context())
+		w := b.wait(turn, b.Snapshot().Generation)
+		time.Sleep(time.Second) // the provider has answered by now
+		interrupt()
+		if got := <-w; !errors.Is(got.err, context.Canceled) {
+			t.Errorf("interrupted: %v", got.err)
+		}
+		start := time.Now()
+		b.Close()
+		if took := time.Since(start); took > closeGrace {
+			t.Errorf("Close took %v", took)
+		}
+		if got := b.storedRefresh(); got != "refresh-1" {
+			t.Errorf("stored %q", got)
 		}
 	})
 }
