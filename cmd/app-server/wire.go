@@ -76,7 +76,7 @@ func newServer(p process, opts options, log *zap.Logger) (*server, error) {
 		Getenv: p.Getenv, Log: log.Named("session"),
 	})
 	s.conn = rpc.New(rpc.Options{
-		In: p.Stdin, Out: p.Stdout, Mux: s.methods(), Log: log.Named("rpc"), Drain: s.threads.Shutdown,
+		In: p.Stdin, Out: p.Stdout, Mux: s.methods(), Log: log.Named("rpc"), Drain: s.drain,
 	})
 	s.parent.conn = s.conn
 	return s, nil
@@ -108,6 +108,13 @@ func newTools(p process, home string, log *zap.Logger) *tools.Registry {
 		r.Add(t)
 	}
 	return r
+}
+
+// drain ends the turns. The account ends beside them and what is still to be
+// written: run waits for it, and all together may not take longer than one alone.
+func (s *server) drain(ctx context.Context) {
+	go s.accounts.Close() // bounds itself
+	s.threads.Shutdown(ctx)
 }
 
 // run serves until the connection has ended and everything is put away.
@@ -152,10 +159,11 @@ func (c credentials) Token(ctx context.Context) (backend.Token, error) {
 	return backend.Token{}, backend.ErrNotSignedIn
 }
 
-// Refresh returns a newer token than the one that the backend refused.
+// Refresh returns a newer token than the one that the backend refused. At the end
+// nobody refuses anything: the turn is interrupted.
 func (c credentials) Refresh(ctx context.Context, used backend.Token) (backend.Token, error) {
 	s, err := c.accounts.Refresh(ctx, used.Generation)
-	if fault, ok := errors.AsType[*account.RefreshError](err); ok && fault.Reason == account.ReasonParentGone {
+	if fault, ok := errors.AsType[*account.RefreshError](err); ok && (fault.Reason == account.ReasonParentGone || fault.Reason == account.ReasonClosed) {
 		err = fmt.Errorf("%w: %w", session.ErrParentGone, err)
 	}
 	if err != nil {
