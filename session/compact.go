@@ -50,19 +50,12 @@ func (m *Manager) CompactThread(ctx context.Context, p *protocol.ThreadCompactSt
 	if err != nil {
 		return done, nil, err
 	}
-	var u *turn
-	doErr := t.do(ctx, func() {
-		u = t.newTurn(id.String(), kindCompact, t.settings)
+	then, err := t.answering(ctx, func() (func(), error) {
+		u := t.newTurn(id.String(), kindCompact, t.settings)
 		u.task = u.compact
-		err = t.replace(u)
+		return func() { t.post(func() { t.arm(u) }) }, t.replace(u)
 	})
-	if doErr != nil {
-		return done, nil, doErr
-	}
-	if err != nil {
-		return done, nil, err
-	}
-	return done, func() { t.post(func() { t.arm(u) }) }, nil
+	return done, then, err
 }
 
 // makeRoom sums the conversation up where it has grown over the limit, or would

@@ -424,7 +424,10 @@ func (w *world) ok(input string, with ...func(*protocol.TurnStartParams)) {
 }
 
 func (w *world) interrupt(turn string) error {
-	_, err := w.InterruptTurn(w.t.Context(), &protocol.TurnInterruptParams{ThreadID: w.thread, TurnID: turn})
+	_, then, err := w.InterruptTurn(w.t.Context(), &protocol.TurnInterruptParams{ThreadID: w.thread, TurnID: turn})
+	if err == nil {
+		then()
+	}
 	return err
 }
 
@@ -433,7 +436,10 @@ func (w *world) steer(turn, input string) error {
 	if input != "" {
 		p.Input = text(input)
 	}
-	_, err := w.SteerTurn(w.t.Context(), p)
+	_, then, err := w.SteerTurn(w.t.Context(), p)
+	if err == nil {
+		then()
+	}
 	return err
 }
 

@@ -136,6 +136,63 @@ func TestInterruptBeforeStart(t *testing.T) {
 	})
 }
 
+// TestResponsesFirst: what a request causes in a turn that runs, the end of the turn
+// before all else, comes after the response to it.
+func TestResponsesFirst(t *testing.T) {
+	for name, test := range map[string]struct {
+		ask  func(w *world, turn string) (then func(), err error)
+		ends string
+	}{
+		"interrupt": {func(w *world, turn string) (func(), error) {
+			_, then, err := w.InterruptTurn(w.t.Context(), &protocol.TurnInterruptParams{ThreadID: w.thread, TurnID: turn})
+			return then, err
+		}, "interrupted"},
+		"steer": {func(w *world, turn string) (func(), error) {
+			_, then, err := w.SteerTurn(w.t.Context(), &protocol.TurnSteerParams{ThreadID: w.thread, ExpectedTurnID: turn, Input: text("more")})
+			return then, err
+		}, "completed"},
+		"start": {func(w *world, turn string) (func(), error) {
+			r, then, err := w.StartTurn(w.t.Context(), &protocol.TurnStartParams{ThreadID: w.thread, Input: text("more")})
+			if r.Turn.ID != turn {
+				w.t.Errorf("turn %s, want the running one", r.Turn.ID)
+			}
+			return then, err
+		}, "completed"},
+		"compact": {func(w *world, _ string) (func(), error) {
+			_, then, err := w.CompactThread(w.t.Context(), &protocol.ThreadCompactStartParams{ThreadID: w.thread})
+			return then, err
+		}, "interrupted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				gate := make(chan struct{})
+				w := newWorld(t, testConfig, reply{gate, messageDone("m", "a"), completed()}, say("b"))
+				defer w.Shutdown(t.Context())
+				w.start(`{}`)
+				id := w.begin("q")
+				synctest.Wait()
+				then, err := test.ask(w, id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if test.ends == "completed" {
+					close(gate)
+				}
+				synctest.Wait()
+				for _, n := range w.parent.all(protocol.MethodTurnCompleted, protocol.MethodItemStarted) {
+					if n.Method == protocol.MethodTurnCompleted || strings.Contains(n.get("item.content"), "more") {
+						t.Errorf("before the response came %s %s", n.Method, n.Params)
+					}
+				}
+				then()
+				if end := w.parent.until(t, protocol.MethodTurnCompleted); end.get("turn.id") != id || end.get("turn.status") != test.ends {
+					t.Errorf("the turn ended as %s", end.Params)
+				}
+			})
+		})
+	}
+}
+
 // TestSlowParent: a parent that does not read slows its turn and nothing else.
 func TestSlowParent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -180,9 +237,7 @@ func TestSlowParent(t *testing.T) {
 		if next == id || time.Since(began) > 0 {
 			t.Errorf("turn %s after %v", next, time.Since(began))
 		}
-		if _, _, err := w.StartTurn(t.Context(), &protocol.TurnStartParams{ThreadID: w.thread, Input: text("third")}); err != nil {
-			t.Errorf("StartTurn = %v", err)
-		}
+		w.begin("third")
 		close(open)
 		var ends []string
 		for range 2 {

@@ -55,32 +55,33 @@ func (m *Manager) StartReview(ctx context.Context, p *protocol.ReviewStartParams
 	if err != nil {
 		return none, nil, err
 	}
-	then := func() {}
+	started := func() {}
 	if p.Delivery == protocol.ReviewDetached {
 		if t, err = m.beside(ctx, t); err != nil {
 			return none, nil, err
 		}
-		started := t.view()
+		view := t.view()
 		if err := m.add(t); err != nil {
 			t.discard()
 			return none, nil, err
 		}
-		then = func() {
-			m.notify(m.base, protocol.MethodThreadStarted, &protocol.ThreadStartedNotification{Thread: started})
+		started = func() {
+			m.notify(m.base, protocol.MethodThreadStarted, &protocol.ThreadStartedNotification{Thread: view})
 		}
 	}
 	var u *turn
-	if doErr := t.do(ctx, func() { u, err = t.startReview(turnID.String(), &review{target: target, id: reviewID.String()}) }); doErr != nil {
-		return none, nil, doErr
-	}
+	then, err := t.answering(ctx, func() (then func(), err error) {
+		u, err = t.startReview(turnID.String(), &review{target: target, id: reviewID.String()})
+		return func() { t.post(func() { t.arm(u) }) }, err
+	})
 	if err != nil {
 		return none, nil, err
 	}
 	told := newRecord(u.id)
 	told.Items = append(told.Items, protocol.NewUserMessage(u.id, reviewInput(prompt.ReviewTarget(target))))
 	return protocol.ReviewStartResponse{Turn: told, ReviewThreadID: t.id}, func() {
+		started()
 		then()
-		t.post(func() { t.arm(u) })
 	}, nil
 }
 

@@ -161,9 +161,13 @@ func TestStress(t *testing.T) {
 				mu.Lock()
 				turn := current
 				mu.Unlock()
-				_, _ = w.SteerTurn(t.Context(), &protocol.TurnSteerParams{ThreadID: id, ExpectedTurnID: turn, Input: text("s")})
+				if _, then, err := w.SteerTurn(t.Context(), &protocol.TurnSteerParams{ThreadID: id, ExpectedTurnID: turn, Input: text("s")}); err == nil {
+					then()
+				}
 				if i%3 == 0 {
-					_, _ = w.InterruptTurn(t.Context(), &protocol.TurnInterruptParams{ThreadID: id, TurnID: turn})
+					if _, then, err := w.InterruptTurn(t.Context(), &protocol.TurnInterruptParams{ThreadID: id, TurnID: turn}); err == nil {
+						then()
+					}
 				}
 				_, _ = w.ReadThread(t.Context(), &protocol.ThreadReadParams{ThreadID: id, IncludeTurns: true})
 				_, _ = w.ListThreads(t.Context(), &protocol.ThreadListParams{})

@@ -62,9 +62,11 @@ func TestSkillSteeredBeforeInterrupt(t *testing.T) {
 		id := w.begin("q")
 		synctest.Wait()
 		p := decode[protocol.TurnSteerParams](t, `{"threadId":"`+w.thread+`","expectedTurnId":"`+id+`","input":[{"type":"skill","name":"s","path":"`+path+`"}]}`)
-		if _, err := w.SteerTurn(t.Context(), p); err != nil {
+		_, then, err := w.SteerTurn(t.Context(), p)
+		if err != nil {
 			t.Fatal(err)
 		}
+		then()
 		if err := w.interrupt(id); err != nil {
 			t.Fatal(err)
 		}

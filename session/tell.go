@@ -19,9 +19,32 @@ func (t *thread) tell(ctx context.Context, method string, params any) {
 	t.m.notify(ctx, method, params)
 }
 
+// answering runs work on the thread's goroutine for a request whose response comes
+// before what it causes in the thread is told. The func returned is for when the
+// response is on its way; it does what work returns, if anything.
+func (t *thread) answering(ctx context.Context, work func() (then func(), err error)) (func(), error) {
+	var then func()
+	var err error
+	end := t.pause.begin()
+	if doErr := t.do(ctx, func() { then, err = work() }); doErr != nil {
+		end()
+		return nil, doErr
+	}
+	if err != nil {
+		end()
+		return nil, err
+	}
+	return func() {
+		if then != nil {
+			then()
+		}
+		end()
+	}, nil
+}
+
 // pause keeps what is told of a thread back while a response about it is on its way:
 // a parent that has heard of a turn's end must not get an older view of the thread
-// after it. The zero value keeps nothing back.
+// after it, nor be told then that its words went into that turn. The zero value keeps nothing back.
 type pause struct {
 	mu sync.Mutex
 	// Guarded by mu: how many responses there are, and what is closed when there is

@@ -155,8 +155,8 @@ func TestUnknownThread(t *testing.T) {
 		for _, id := range []string{"01a21086-e757-7bf2-97d5-d3e23dcc2d6a", "zzz"} {
 			_, err := w.ReadThread(t.Context(), &protocol.ThreadReadParams{ThreadID: id})
 			_, _, err2 := w.StartTurn(t.Context(), &protocol.TurnStartParams{ThreadID: id, Input: text("q")})
-			_, err3 := w.SteerTurn(t.Context(), &protocol.TurnSteerParams{ThreadID: id, Input: text("q")})
-			_, err4 := w.InterruptTurn(t.Context(), &protocol.TurnInterruptParams{ThreadID: id})
+			_, _, err3 := w.SteerTurn(t.Context(), &protocol.TurnSteerParams{ThreadID: id, Input: text("q")})
+			_, _, err4 := w.InterruptTurn(t.Context(), &protocol.TurnInterruptParams{ThreadID: id})
 			for _, err := range []error{err, err2, err3, err4} {
 				if reason(err) != protocol.ReasonThreadNotFound {
 					t.Errorf("%s: %v", id, err)

@@ -12,7 +12,7 @@ import (
 // called; until then nothing is told of it, and Shutdown drops it. While a turn
 // runs no second one begins: the input is steered into the running turn, whose
 // id is returned, so that every id handed out gets its turn/completed. (The
-// reference 0.125.0 hands out an id that never ends; 0.169.0 does as here.)
+// reference 0.125.0 hands out an id that never ends; 0.169.0 does as here.) The func returned follows the response.
 //
 // It fails with a *protocol.Error for unknown threads, input over the limit and
 // settings that would not be enforced.
@@ -31,17 +31,14 @@ func (m *Manager) StartTurn(ctx context.Context, p *protocol.TurnStartParams) (p
 		return none, nil, err
 	}
 	var u *turn
-	var running string
-	if doErr := t.do(ctx, func() { u, running, err = t.startTurn(id.String(), p, chars) }); doErr != nil {
-		return none, nil, doErr
-	}
+	then, err := t.answering(ctx, func() (then func(), err error) {
+		u, then, err = t.startTurn(id.String(), p, chars)
+		return then, err
+	})
 	if err != nil {
 		return none, nil, err
 	}
-	if u == nil {
-		return protocol.TurnStartResponse{Turn: newRecord(running)}, nil, nil
-	}
-	return protocol.TurnStartResponse{Turn: newRecord(u.id)}, func() { t.post(func() { t.arm(u) }) }, nil
+	return protocol.TurnStartResponse{Turn: newRecord(u.id)}, then, nil
 }
 
 // newRecord is a turn as it is told before anything happened in it.
@@ -49,27 +46,28 @@ func newRecord(id string) protocol.Turn {
 	return protocol.Turn{ID: id, Items: []protocol.ThreadItem{}, Status: protocol.TurnInProgress}
 }
 
-// startTurn makes a turn, or steers into the one that runs and returns its id.
-func (t *thread) startTurn(id string, p *protocol.TurnStartParams, chars int) (*turn, string, error) {
+// startTurn makes a turn, which the func returned lets begin, or steers into the one
+// that runs.
+func (t *thread) startTurn(id string, p *protocol.TurnStartParams, chars int) (*turn, func(), error) {
 	if t.closing {
-		return nil, "", t.over()
+		return nil, nil, t.over()
 	}
 	s, here, err := t.settings.with(p, t.m.cwd)
 	if err == nil {
 		err = s.check(&t.cfg.Requirements)
 	}
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	if u := t.running(); u != nil && u.steerable() {
 		if len(p.Input) > 0 {
 			if err := u.queue(steer{p.Input, p.ResponsesAPIClient, chars}); err != nil {
-				return nil, "", err
+				return nil, nil, err
 			}
 		}
 		t.settings = s
 		t.subscribe()
-		return nil, u.id, nil
+		return u, nil, nil
 	}
 	u := t.newTurn(id, kindChat, here)
 	u.input, u.metadata = p.Input, p.ResponsesAPIClient
@@ -78,36 +76,33 @@ func (t *thread) startTurn(id string, p *protocol.TurnStartParams, chars int) (*
 	}
 	u.task = u.chat
 	if err := t.begin(u); err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	t.settings = s
-	return u, "", nil
+	return u, func() { t.post(func() { t.arm(u) }) }, nil
 }
 
 // SteerTurn handles turn/steer: further input for the running turn, given to
 // the model in the turn's next request. It fails where that turn does not run
-// or nothing is given.
-func (m *Manager) SteerTurn(ctx context.Context, p *protocol.TurnSteerParams) (protocol.TurnSteerResponse, error) {
+// or nothing is given. The func returned follows the response.
+func (m *Manager) SteerTurn(ctx context.Context, p *protocol.TurnSteerParams) (protocol.TurnSteerResponse, func(), error) {
 	var none protocol.TurnSteerResponse
 	t, err := m.thread(p.ThreadID)
 	if err != nil {
-		return none, err
+		return none, nil, err
 	}
 	if len(p.Input) == 0 {
-		return none, protocol.Invalid(protocol.ReasonInvalidParams, "The input is empty")
+		return none, nil, protocol.Invalid(protocol.ReasonInvalidParams, "The input is empty")
 	}
 	chars, err := checkInput(p.Input)
 	if err != nil {
-		return none, err
+		return none, nil, err
 	}
-	doErr := t.do(ctx, func() { err = t.steer(p, chars) })
-	if doErr != nil {
-		err = doErr
-	}
+	then, err := t.answering(ctx, func() (func(), error) { return nil, t.steer(p, chars) })
 	if err != nil {
-		return none, err
+		return none, nil, err
 	}
-	return protocol.TurnSteerResponse{TurnID: p.ExpectedTurnID}, nil
+	return protocol.TurnSteerResponse{TurnID: p.ExpectedTurnID}, then, nil
 }
 
 func (t *thread) steer(p *protocol.TurnSteerParams, chars int) error {
@@ -148,17 +143,15 @@ func notSteerable(kind turnKind) error {
 // waits for; the turn then ends as interrupted. A second interrupt of a turn
 // that has not ended yet is answered alike. An empty id means whatever runs, which
 // may be nothing. Any other fails where that turn does not run. (The reference
-// 0.125.0 never answers then; 0.169.0 does as here.)
-func (m *Manager) InterruptTurn(ctx context.Context, p *protocol.TurnInterruptParams) (protocol.TurnInterruptResponse, error) {
+// 0.125.0 never answers then; 0.169.0 does as here.) The func returned follows the response.
+func (m *Manager) InterruptTurn(ctx context.Context, p *protocol.TurnInterruptParams) (protocol.TurnInterruptResponse, func(), error) {
 	var done protocol.TurnInterruptResponse
 	t, err := m.thread(p.ThreadID)
 	if err != nil {
-		return done, err
+		return done, nil, err
 	}
-	if doErr := t.do(ctx, func() { err = t.interrupt(p.TurnID) }); doErr != nil {
-		return done, doErr
-	}
-	return done, err
+	then, err := t.answering(ctx, func() (func(), error) { return nil, t.interrupt(p.TurnID) })
+	return done, then, err
 }
 
 func (t *thread) interrupt(id string) error {

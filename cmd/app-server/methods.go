@@ -72,12 +72,12 @@ func (s *server) methods() *rpc.Mux {
 	rpc.Handle(m, protocol.MethodThreadLoadedList, nil, s.threads.LoadedThreads)
 	rpc.Handle(m, protocol.MethodThreadRead, func(p *protocol.ThreadReadParams) string { return laneThread(p.ThreadID) }, s.threads.ReadThread)
 	rpc.HandleThen(m, protocol.MethodTurnStart, func(p *protocol.TurnStartParams) string { return laneThread(p.ThreadID) }, s.threads.StartTurn)
-	rpc.Handle(m, protocol.MethodTurnSteer, func(p *protocol.TurnSteerParams) string { return laneThread(p.ThreadID) }, s.threads.SteerTurn)
+	rpc.HandleThen(m, protocol.MethodTurnSteer, func(p *protocol.TurnSteerParams) string { return laneThread(p.ThreadID) }, s.threads.SteerTurn)
 	rpc.HandleThen(m, protocol.MethodThreadCompactStart, func(p *protocol.ThreadCompactStartParams) string { return laneThread(p.ThreadID) }, s.threads.CompactThread)
 	rpc.HandleThen(m, protocol.MethodThreadShellCommand, func(p *protocol.ThreadShellCommandParams) string { return laneThread(p.ThreadID) }, s.threads.ShellCommand)
 	rpc.HandleThen(m, protocol.MethodReviewStart, func(p *protocol.ReviewStartParams) string { return laneThread(p.ThreadID) }, s.threads.StartReview)
 	rpc.Handle(m, protocol.MethodThreadBackgroundTerminalsClean, func(p *protocol.ThreadBackgroundTerminalsCleanParams) string { return laneThread(p.ThreadID) }, s.threads.CleanTerminals)
-	rpc.Handle(m, protocol.MethodTurnInterrupt, func(p *protocol.TurnInterruptParams) string { return laneThread(p.ThreadID) }, s.threads.InterruptTurn)
+	rpc.HandleThen(m, protocol.MethodTurnInterrupt, func(p *protocol.TurnInterruptParams) string { return laneThread(p.ThreadID) }, s.threads.InterruptTurn)
 
 	// What is told of a new thread comes before whatever the parent does with it.
 	for _, method := range []string{protocol.MethodThreadStart, protocol.MethodThreadResume, protocol.MethodThreadFork} {
