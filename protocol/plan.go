@@ -15,10 +15,13 @@ var knownPlans = []PlanType{
 // WirePlan maps the name of a plan to the wire's enum. Names are compared as
 // they are: the reference reads the claim "PRO" as unknown too. A name that the enum
 // lacks, the empty one included, becomes unknown, so that a new plan never
-// makes an answer undecodable. hc is an enterprise's.
+// makes an answer undecodable.
 func WirePlan(plan string) PlanType {
-	if plan == "hc" {
+	switch plan {
+	case "hc":
 		return "enterprise"
+	case "education":
+		return "edu"
 	}
 	if slices.Contains(knownPlans, PlanType(plan)) {
 		return PlanType(plan)
@@ -26,12 +29,6 @@ func WirePlan(plan string) PlanType {
 	return PlanUnknown
 }
 
-// DeclaredPlan is the name in a token's claims of the plan that a parent declares:
-// it may write it in any case, and say education.
-func DeclaredPlan(plan string) string {
-	plan = strings.ToLower(plan)
-	if plan == "education" {
-		return "edu"
-	}
-	return plan
-}
+// DeclaredPlan is the name in a token's claims of the plan that a parent declares,
+// who may write it in any case.
+func DeclaredPlan(plan string) string { return strings.ToLower(plan) }

@@ -11,7 +11,12 @@ func TestWirePlan(t *testing.T) {
 			t.Errorf("WirePlan(%q) = %q", p, got)
 		}
 	}
-	for _, p := range []string{"", "PRO", "Pro", "zebra", "pro ", "unknown", "education"} {
+	for name, want := range map[string]PlanType{"hc": "enterprise", "education": "edu"} {
+		if got := WirePlan(name); got != want {
+			t.Errorf("WirePlan(%q) = %q, want %q", name, got, want)
+		}
+	}
+	for _, p := range []string{"", "PRO", "Pro", "zebra", "pro ", "unknown"} {
 		if got := WirePlan(p); got != PlanUnknown {
 			t.Errorf("WirePlan(%q) = %q, want unknown", p, got)
 		}
