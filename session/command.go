@@ -106,11 +106,12 @@ func (u *turn) userCommand(command string) jsontext.Value {
 }
 
 // CleanTerminals handles thread/backgroundTerminals/clean: it ends the commands
-// of the model that go on in the background.
-func (m *Manager) CleanTerminals(_ context.Context, p *protocol.ThreadBackgroundTerminalsCleanParams) (protocol.ThreadBackgroundTerminalsCleanResponse, error) {
+// of the model that go on in the background, after the response, since their items
+// are completed then.
+func (m *Manager) CleanTerminals(_ context.Context, p *protocol.ThreadBackgroundTerminalsCleanParams) (r protocol.ThreadBackgroundTerminalsCleanResponse, then func(), err error) {
 	t, err := m.thread(p.ThreadID)
-	if err == nil {
-		t.tools.CleanTerminals()
+	if err != nil {
+		return r, nil, err
 	}
-	return protocol.ThreadBackgroundTerminalsCleanResponse{}, err
+	return r, t.tools.CleanTerminals, nil
 }

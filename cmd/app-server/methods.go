@@ -76,7 +76,7 @@ func (s *server) methods() *rpc.Mux {
 	rpc.HandleThen(m, protocol.MethodThreadCompactStart, func(p *protocol.ThreadCompactStartParams) string { return laneThread(p.ThreadID) }, s.threads.CompactThread)
 	rpc.HandleThen(m, protocol.MethodThreadShellCommand, func(p *protocol.ThreadShellCommandParams) string { return laneThread(p.ThreadID) }, s.threads.ShellCommand)
 	rpc.HandleThen(m, protocol.MethodReviewStart, func(p *protocol.ReviewStartParams) string { return laneThread(p.ThreadID) }, s.threads.StartReview)
-	rpc.Handle(m, protocol.MethodThreadBackgroundTerminalsClean, func(p *protocol.ThreadBackgroundTerminalsCleanParams) string { return laneThread(p.ThreadID) }, s.threads.CleanTerminals)
+	rpc.HandleThen(m, protocol.MethodThreadBackgroundTerminalsClean, func(p *protocol.ThreadBackgroundTerminalsCleanParams) string { return laneThread(p.ThreadID) }, s.threads.CleanTerminals)
 	rpc.HandleThen(m, protocol.MethodTurnInterrupt, func(p *protocol.TurnInterruptParams) string { return laneThread(p.ThreadID) }, s.threads.InterruptTurn)
 
 	// What is told of a new thread comes before whatever the parent does with it.
