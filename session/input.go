@@ -55,6 +55,7 @@ type part struct {
 	Type     string `json:"type"`
 	Text     string `json:"text,omitzero"`
 	ImageURL string `json:"image_url,omitzero"`
+	Detail   string `json:"detail,omitzero"`
 }
 
 func textPart(text string) part { return part{Type: "input_text", Text: text} }
@@ -65,9 +66,10 @@ const (
 	imageClose = "</image>"
 )
 
-// imageParts wraps an image as the backend expects it.
+// imageParts wraps an image as the backend expects it. The user wants it looked at
+// closely: the backend's own choice may be less.
 func imageParts(url string) []part {
-	return []part{textPart(imageOpen), {Type: "input_image", ImageURL: url}, textPart(imageClose)}
+	return []part{textPart(imageOpen), {Type: "input_image", ImageURL: url, Detail: "high"}, textPart(imageClose)}
 }
 
 // inputParts turns the user's input into the parts of a message. It reads image

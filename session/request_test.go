@@ -188,8 +188,8 @@ func TestInputForms(t *testing.T) {
 	open, end := textPart("<image>"), textPart("</image>")
 	want := []part{
 		textPart("see"),
-		open, {Type: "input_image", ImageURL: "https://x/y.png"}, end,
-		open, {Type: "input_image", ImageURL: "data:image/png;base64," + base64.StdEncoding.EncodeToString(png)}, end,
+		open, {Type: "input_image", ImageURL: "https://x/y.png", Detail: "high"}, end,
+		open, {Type: "input_image", ImageURL: "data:image/png;base64," + base64.StdEncoding.EncodeToString(png), Detail: "high"}, end,
 		textPart("The image " + dir + "/none.png could not be read: no such file or directory"),
 		textPart("The image " + dir + " could not be read: it is not a regular file"),
 		textPart("The image " + dir + "/t.txt could not be read: it is not an image in PNG, JPEG, GIF or WebP form"),
