@@ -44,7 +44,8 @@ func (t *thread) answering(ctx context.Context, work func() (then func(), err er
 
 // pause keeps what is told of a thread back while a response about it is on its way:
 // a parent that has heard of a turn's end must not get an older view of the thread
-// after it, nor be told then that its words went into that turn. The zero value keeps nothing back.
+// after it, nor be told then that its words went into that turn. The zero value keeps
+// nothing back.
 type pause struct {
 	mu sync.Mutex
 	// Guarded by mu: how many responses there are, and what is closed when there is

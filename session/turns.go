@@ -12,7 +12,7 @@ import (
 // called; until then nothing is told of it, and Shutdown drops it. While a turn
 // runs no second one begins: the input is steered into the running turn, whose
 // id is returned, so that every id handed out gets its turn/completed. (The
-// reference 0.125.0 hands out an id that never ends; 0.169.0 does as here.) The func returned follows the response.
+// reference 0.125.0 hands out an id that never ends; 0.169.0 does as here.)
 //
 // It fails with a *protocol.Error for unknown threads, input over the limit and
 // settings that would not be enforced.
@@ -143,7 +143,8 @@ func notSteerable(kind turnKind) error {
 // waits for; the turn then ends as interrupted. A second interrupt of a turn
 // that has not ended yet is answered alike. An empty id means whatever runs, which
 // may be nothing. Any other fails where that turn does not run. (The reference
-// 0.125.0 never answers then; 0.169.0 does as here.) The func returned follows the response.
+// 0.125.0 never answers then; 0.169.0 does as here.) The func returned follows the
+// response.
 func (m *Manager) InterruptTurn(ctx context.Context, p *protocol.TurnInterruptParams) (protocol.TurnInterruptResponse, func(), error) {
 	var done protocol.TurnInterruptResponse
 	t, err := m.thread(p.ThreadID)
