@@ -15,8 +15,9 @@
 // A [Manager] holds one immutable [Snapshot] behind an atomic pointer, so that
 // readers never wait. Each change (login, logout, refresh) gives it a new
 // generation. One mutex orders the changes; it is never held while anybody is
-// asked or told something. Logins and logouts change the store under it, so that
-// store and memory agree.
+// asked or told something, or while the store is changed. Changes of the store come
+// one after the other and take memory along, so that both agree; external tokens,
+// which are in memory only, wait for none of them.
 //
 // # Refresh
 //

@@ -60,32 +60,37 @@ func (m *Manager) takeDirect(ctx context.Context, p *protocol.LoginAccountParams
 		return nil, nil, err
 	}
 	if p.Type != protocol.LoginAPIKey {
-		if s, err = readExternal(&p.ExternalTokens, nil, &m.policy); err != nil {
-			return nil, nil, err
-		}
-		ended = m.stopAttempt() // first, since it may wait for the store
+		return m.takeExternal(&p.ExternalTokens)
 	}
 	done, err := m.change(ctx)
 	if err != nil {
 		return nil, nil, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "%v", err)
 	}
 	defer done()
-	if s == nil {
-		if s, err = m.storeAPIKey(ctx, *p.APIKey); err != nil {
-			return nil, nil, err
-		}
-		ended = m.stopAttempt()
+	if s, err = m.storeAPIKey(ctx, *p.APIKey); err != nil {
+		return nil, nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.replace(s)
-	m.aside = s.Mode == protocol.AuthModeChatGPTAuthTokens
-	if m.aside {
-		m.release(nil) // the store is kept for later, what a refresh brings as well
-	} else {
-		m.endFlight(nil)
+	m.aside = false
+	m.endFlight(nil)
+	return s, m.endAttempt(), nil
+}
+
+// takeExternal is takeDirect for tokens of the parent. The store is kept for
+// later, what a refresh or a login under way brings there as well, so that this
+// waits for none of them.
+func (m *Manager) takeExternal(t *protocol.ExternalTokens) (s *Snapshot, ended *attempt, err error) {
+	if s, err = readExternal(t, nil, &m.policy); err != nil {
+		return nil, nil, err
 	}
-	return s, ended, nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.replace(s)
+	m.aside, m.storing = true, nil
+	m.release(nil)
+	return s, m.endAttempt(), nil
 }
 
 // mayLogin makes the checks that do not depend on what a login brings.
@@ -163,13 +168,6 @@ func (m *Manager) endAttempt() *attempt {
 	return a
 }
 
-// stopAttempt is endAttempt for who does not hold mu.
-func (m *Manager) stopAttempt() *attempt {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.endAttempt()
-}
-
 // abandon takes a out of its place, unless somebody else has done so.
 func (m *Manager) abandon(a *attempt) (mine bool) {
 	m.mu.Lock()
@@ -179,6 +177,16 @@ func (m *Manager) abandon(a *attempt) (mine bool) {
 	}
 	m.attempt = nil
 	return true
+}
+
+// keep is abandon for accept, which stores what the attempt brought.
+func (m *Manager) keep(a *attempt) (mine bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a.taken = m.attempt == a; a.taken {
+		m.attempt, m.storing = nil, a
+	}
+	return a.taken
 }
 
 // startBrowser opens the browser's way back.
@@ -273,7 +281,8 @@ func (m *Manager) logPanic(p any) {
 }
 
 // accept stores the tokens of a managed login and puts them in force, unless the
-// login was ended meanwhile. It tells the parent before it returns, so that the
+// login was ended meanwhile, or external tokens came while they were stored: then
+// they are put aside as what was stored before. It tells the parent before it returns, so that the
 // browser's page is true. Its error may be shown to people.
 func (m *Manager) accept(ctx context.Context, a *attempt, t oauth.Tokens) error {
 	s, err := m.takeManaged(ctx, a, t)
@@ -304,7 +313,7 @@ func (m *Manager) takeManaged(ctx context.Context, a *attempt, t oauth.Tokens) (
 	}
 	defer done()
 	// From when it is wanted, nobody else ends it.
-	err = m.store.Save(ctx, auth, func() bool { a.taken = m.abandon(a); return a.taken })
+	err = m.store.Save(ctx, auth, func() bool { return m.keep(a) })
 	switch {
 	case errors.Is(err, oauth.ErrChanged), a.ctx.Err() != nil && !a.taken:
 		return nil, errEnded
@@ -314,10 +323,14 @@ func (m *Manager) takeManaged(ctx context.Context, a *attempt, t oauth.Tokens) (
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.aside = false
+	m.unsent = append(m.unsent, completed(protocol.AccountLoginCompletedNotification{LoginID: new(a.id), Success: true}))
+	if m.storing != a {
+		return s, nil // external tokens came meanwhile, and are the later word
+	}
+	m.aside, m.storing = false, nil
 	m.replace(s)
 	m.endFlight(nil)
-	m.unsent = append(m.unsent, completed(protocol.AccountLoginCompletedNotification{LoginID: new(a.id), Success: true}), updated(s))
+	m.unsent = append(m.unsent, updated(s))
 	return s, nil
 }
 

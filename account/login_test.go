@@ -428,3 +428,84 @@ func TestLoginGivenUpWhileStoring(t *testing.T) {
 		})
 	}
 }
+
+// stuckStore is one that takes its time for what it stores.
+type stuckStore struct {
+	store
+	waits, goOn chan struct{}
+}
+
+func (s stuckStore) Save(ctx context.Context, a *oauth.Auth, wanted func() bool) error {
+	return s.store.Save(ctx, a, func() bool {
+		ok := wanted()
+		s.stop()
+		return ok
+	})
+}
+
+func (s stuckStore) Replace(ctx context.Context, used protocol.Secret, a *oauth.Auth) error {
+	s.stop()
+	return s.store.Replace(ctx, used, a)
+}
+
+func (s stuckStore) stop() {
+	s.waits <- struct{}{}
+	<-s.goOn
+}
+
+func stick(b *bed) stuckStore {
+	s := stuckStore{b.Manager.store, make(chan struct{}), make(chan struct{})}
+	b.Manager.store = s
+	return s
+}
+
+// External tokens come and go while a refresh of the sign-in before them is being
+// stored, which is for later.
+func TestExternalWhileARefreshIsStored(t *testing.T) {
+	b := managedBed(t, Policy{})
+	stuck := stick(b)
+	w := b.wait(t.Context(), b.Snapshot().Generation)
+	<-stuck.waits
+	s := b.signInAda()
+	if got := <-w; got.err != nil || got.s != s {
+		t.Errorf("who waited got %+v, %v", got.s, got.err)
+	}
+	b.signOut()
+	close(stuck.goOn)
+	b.work.Wait()
+	if b.Snapshot() != nil || b.storedRefresh() != "refresh-1" {
+		t.Errorf("signed in: %+v, stored %q", b.Snapshot(), b.storedRefresh())
+	}
+	if asked := strings.Join(b.provider.questions(), " "); strings.Contains(asked, "revoke") {
+		t.Errorf("revoked: %s", asked)
+	}
+}
+
+// External tokens that come while those of a managed login are being stored stay in
+// force: who is signed in is the last thing that is told.
+func TestExternalWhileALoginIsStored(t *testing.T) {
+	for name, after := range map[string]func(*bed){"in force": func(*bed) {}, "signed out again": (*bed).signOut} {
+		t.Run(name, func(t *testing.T) {
+			b := loginBed(t)
+			stuck := stick(b)
+			r, err := b.begin(protocol.LoginChatGPTDeviceCode)
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-stuck.waits
+			b.signInAda()
+			after(b)
+			want := b.Snapshot()
+			b.parent.notifications()
+			close(stuck.goOn)
+			b.work.Wait()
+			told := b.parent.notifications()
+			if len(told) != 1 || ends(t, told)[r.LoginID] != 1 || !strings.Contains(told[0], `"success":true`) {
+				t.Errorf("told %q", told)
+			}
+			if b.Snapshot() != want || b.storedRefresh() != "refresh-new" {
+				t.Errorf("signed in: %+v, stored %q", b.Snapshot(), b.storedRefresh())
+			}
+		})
+	}
+}

@@ -9,12 +9,13 @@ import (
 )
 
 // Logout serves account/logout. It ends a login and a refresh under way, so it
-// waits for nobody but the store. The stored sign-in is removed, also one that is not in
-// force since the configuration excludes it or nobody can read it. Only what an
-// external login has put aside stays, and is not read again either: the process
-// stays signed out. Where what is in force cannot be removed the logout is refused
-// and nothing changed. The func returned sends account/updated and then revokes
-// what was removed, which may fail: the tokens are gone from here all the same.
+// waits for nobody but the store, and where the parent's tokens are in force not for
+// that either. The stored sign-in is removed, also one that is not in force since
+// the configuration excludes it or nobody can read it. Only what an external login
+// has put aside stays, and is not read again either: the process stays signed out.
+// Where what is in force cannot be removed the logout is refused and nothing
+// changed. The func returned sends account/updated and then revokes what was
+// removed, which may fail: the tokens are gone from here all the same.
 func (m *Manager) Logout(ctx context.Context, _ *protocol.NoParams) (protocol.LogoutAccountResponse, func(), error) {
 	removed, ended, err := m.logout(ctx)
 	if err != nil {
@@ -33,17 +34,19 @@ func (m *Manager) Logout(ctx context.Context, _ *protocol.NoParams) (protocol.Lo
 // logout returns the refresh token that was removed and the managed login that
 // was under way, if there were any.
 func (m *Manager) logout(ctx context.Context) (removed protocol.Secret, ended *attempt, err error) {
-	done, err := m.change(ctx)
-	if err != nil {
-		return removed, nil, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "%v", err)
-	}
-	defer done()
-	m.mu.Lock()
-	aside := m.aside // changes with a login only, and none is under way
-	m.mu.Unlock()
-	if !aside && m.store != nil {
-		if removed, err = m.removeStored(ctx); err != nil {
-			return removed, nil, err
+	if !m.externalActive() { // else the store is left alone
+		done, err := m.change(ctx)
+		if err != nil {
+			return removed, nil, protocol.Errorf(protocol.CodeInternal, protocol.ReasonStorage, "%v", err)
+		}
+		defer done()
+		m.mu.Lock()
+		aside := m.aside // changes with a login only, and none is under way
+		m.mu.Unlock()
+		if !aside && m.store != nil {
+			if removed, err = m.removeStored(ctx); err != nil {
+				return removed, nil, err
+			}
 		}
 	}
 	m.mu.Lock()

@@ -146,7 +146,8 @@ type Manager struct {
 
 	// changing holds a value while a login, a logout or a refresh changes the
 	// store, so that these come one after the other and store and memory cannot
-	// disagree. That may take seconds: see change.
+	// disagree. That may take seconds: see change. What concerns external tokens
+	// changes memory only, and does not wait for it.
 	changing chan struct{}
 
 	// mu orders the changes of current and guards what follows. It is never held
@@ -155,6 +156,7 @@ type Manager struct {
 	generation uint64
 	flight     *flight             // the refresh under way for generation, or nil
 	attempt    *attempt            // the managed login under way, or nil
+	storing    *attempt            // the managed login that is being stored; nil once external tokens came
 	browser    *oauth.BrowserLogin // the last one: it may still be showing its last page
 	dead       deadToken           // the last refresh token that was refused for good
 	aside      bool                // an external login took the place of what is stored
@@ -239,9 +241,15 @@ func (m *Manager) Close() {
 // called after the change. What a login or a logout means for memory is part of
 // it. Neither the change nor the wait may happen under mu.
 func (m *Manager) change(ctx context.Context) (done func(), err error) {
+	done = func() { <-m.changing }
+	select { // first, so that what need not wait is done at the end of ctx, too
+	case m.changing <- struct{}{}:
+		return done, nil
+	default:
+	}
 	select {
 	case m.changing <- struct{}{}:
-		return func() { <-m.changing }, nil
+		return done, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("another sign-in or logout is under way: %w", ctx.Err())
 	}
