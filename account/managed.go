@@ -161,7 +161,12 @@ func (r managedRefresher) reread(ctx context.Context, from *Snapshot) (*Snapshot
 		return nil, managedError(protocol.ReasonAccountMismatch, changed)
 	}
 	if a.Tokens.Refresh.Equal(from.stored.Tokens.Refresh) && a.Tokens.Access.Equal(from.Token) {
-		return from, nil
+		if from.unsaved.IsEmpty() {
+			return from, nil
+		}
+		now := *from
+		now.unsaved, now.Found = protocol.Secret{}, false // it got there after all: a keyring may be late
+		return &now, nil
 	}
 	if !from.unsaved.IsEmpty() && a.Tokens.Refresh.Equal(from.unsaved) {
 		return from, nil // older than memory, since that could not be stored

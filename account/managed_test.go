@@ -121,6 +121,30 @@ func TestManagedUnsaved(t *testing.T) {
 	}
 }
 
+// Tokens that got into the store after it was given up, as those that a keyring
+// takes late, are what the next refresh replaces there.
+func TestManagedSavedLate(t *testing.T) {
+	b := managedBed(t, Policy{})
+	real := b.Manager.store
+	b.Manager.store = lateReplace{real}
+	s, err := b.Refresh(t.Context(), b.Snapshot().Generation)
+	if err != nil || s.unsaved.IsEmpty() || b.storedRefresh() != "refresh-1" {
+		t.Fatalf("%+v, %v, stored %q", s, err, b.storedRefresh())
+	}
+	b.Manager.store = real
+	s, err = b.Refresh(t.Context(), s.Generation)
+	if err != nil || s.Token.Reveal() != "access-2" || !s.unsaved.IsEmpty() || b.storedRefresh() != "refresh-2" {
+		t.Errorf("%+v, %v, stored %q", s, err, b.storedRefresh())
+	}
+}
+
+// lateReplace is a store that is given up before it has done what it is to do.
+type lateReplace struct{ store }
+
+func (s lateReplace) Replace(ctx context.Context, used protocol.Secret, a *oauth.Auth) error {
+	return errors.Join(s.store.Replace(ctx, used, a), context.DeadlineExceeded)
+}
+
 // brokenStore cannot be written.
 type brokenStore struct{ store }
 
