@@ -17,6 +17,7 @@ import (
 // visit is one journey of a story's browser, from an address to the last page.
 type visit struct {
 	request *http.Request // without its context
+	knows   bool          // it carries the state of the login
 	done    chan struct{}
 
 	// Set before done is closed.
@@ -93,6 +94,7 @@ func (r *runner) callbackLine(verb, rest string) error {
 		q.Host = host
 	}
 	v := r.visit(q)
+	v.knows = query.Get("state") == auth.Get("state")
 	if verb != "callback&" {
 		r.page = v
 	}
@@ -176,6 +178,13 @@ func (v *visit) fetch(c *http.Client, q *http.Request) error {
 	return err
 }
 
+// strange reports whether somebody else answered: the server of another run that has
+// got the port of the machine meanwhile. The login's own knows its state. In memory
+// nobody else is there.
+func (v *visit) strange() bool {
+	return v.knows && v.err == nil && v.status == http.StatusBadRequest
+}
+
 // pageLine checks the page that the browser ended on: `page STATUS`, `page
 // STATUS contains TEXT`, `page STATUS !contains TEXT`, `page STATUS at PATH`,
 // `page gone` where the server does not answer any more, now or soon.
@@ -185,13 +194,14 @@ func (r *runner) pageLine(ctx context.Context, rest string) error {
 	}
 	if rest == "gone" {
 		return r.soon(ctx, func() error {
-			<-r.page.done // visitPatience at the latest
-			if _, refused := errors.AsType[*net.OpError](r.page.err); refused {
+			v := r.page
+			<-v.done // visitPatience at the latest
+			if _, refused := errors.AsType[*net.OpError](v.err); refused || !r.mode.Memory && v.strange() {
 				return nil
 			}
-			err := fmt.Errorf("the server still answers: %d (%v)", r.page.status, r.page.err)
-			r.page = r.visit(r.page.request)
-			return err
+			r.page = r.visit(v.request)
+			r.page.knows = v.knows
+			return fmt.Errorf("the server still answers: %d (%v)", v.status, v.err)
 		})
 	}
 	ctx, cancel := bounded(ctx, r.patience(r.mode.Patience))
