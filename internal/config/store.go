@@ -152,7 +152,7 @@ const (
 	lockName     = "config.lock"
 	lockMode     = 0o600
 	lockPause    = 20 * time.Millisecond
-	lockPatience = 30 * time.Second
+	lockPatience = 10 * time.Second
 )
 
 // lock keeps other servers of the home from writing the settings. Where the folder

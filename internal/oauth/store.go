@@ -35,9 +35,9 @@ const (
 	refreshLock = "auth.refresh.lock"
 
 	// lockTime is how long a change waits for another process, lockPause how
-	// often it looks. A change takes milliseconds, but what is lost without the
-	// lock may be the only refresh token: a busy machine gets its time.
-	lockTime  = 30 * time.Second
+	// often it looks. A change takes milliseconds; a busy machine gets its time, and
+	// a process that is stopped for good does not hold up this one much longer.
+	lockTime  = 10 * time.Second
 	lockPause = 20 * time.Millisecond
 
 	// maxAuthFile is in bytes. A real file has a few thousand.
