@@ -323,10 +323,11 @@ func (u *turn) wrapUp(err error) error {
 	cut := true
 	_ = u.th.do(u.th.m.base, func() {
 		cut = u.ctx.Err() != nil
-		u.ended = !cut
+		if u.ended = !cut; u.ended {
+			u.spare()
+		}
 	})
 	if !cut {
-		u.spare()
 		return err
 	}
 	u.kit.Stop()
