@@ -182,15 +182,10 @@ func (m *Manager) rejoin(ctx context.Context, t *thread, p *protocol.ThreadResum
 	var s settings
 	var record turnRecord
 	var tokens *protocol.ThreadTokenUsage
-	shown := t.pause.begin()
-	defer func() {
-		if err != nil {
-			shown()
-		}
-	}()
-	err = t.do(ctx, func() {
+	shown, err := t.answering(ctx, func() (func(), error) {
 		t.subscribe()
 		v, s, record, tokens = t.view(), t.settings, t.record(), t.tokens
+		return nil, nil
 	})
 	if err != nil {
 		return r, nil, err
@@ -199,11 +194,14 @@ func (m *Manager) rejoin(ctx context.Context, t *thread, p *protocol.ThreadResum
 	if p.ExcludeTurns {
 		return r, shown, nil
 	}
-	r.Thread.Turns, err = record.all(ctx)
+	if r.Thread.Turns, err = record.all(ctx); err != nil {
+		shown()
+		return r, nil, err
+	}
 	return r, func() {
 		m.usageNote(t.id, r.Thread.Turns, tokens)
 		shown()
-	}, err
+	}, nil
 }
 
 // resumeHistory begins a new thread with the items that the parent gives. They

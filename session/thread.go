@@ -44,7 +44,7 @@ type thread struct {
 	left chan struct{}
 	// silent is set while the parent does not want to hear of the thread.
 	silent atomic.Bool
-	// pause is while the parent is about to be shown the thread.
+	// pause is while a response about the thread is on its way.
 	pause pause
 
 	// Owned by the thread's goroutine.
