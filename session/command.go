@@ -65,15 +65,7 @@ func (u *turn) reached(ch <-chan struct{}) bool {
 	select {
 	case <-ch:
 		return true
-	case <-u.ctx.Done():
-	}
-	if u.th.m.shuttingDown() {
-		return false
-	}
-	select {
-	case <-ch:
-		return true
-	case <-u.th.m.base.Done():
+	case <-u.th.m.ending.Done():
 		return false
 	}
 }

@@ -58,16 +58,18 @@ type Manager struct {
 	skills     func(ctx context.Context, cwd string, cfg *config.Config) []skills.Skill
 
 	// base is the context of everything that runs; hardStop ends it when
-	// Shutdown may wait no longer.
+	// Shutdown may wait no longer. ending is done when Shutdown begins; it changes
+	// under mu.
 	base     context.Context
 	hardStop context.CancelFunc
+	ending   context.Context
+	end      context.CancelFunc
 	// wg counts the goroutines of threads and turns.
 	wg    sync.WaitGroup
 	loads loads
 
 	mu sync.Mutex
 	// Guarded by mu.
-	closing bool
 	threads map[string]*thread
 	order   []*thread // by id, which for UUIDv7 is by creation
 }
@@ -86,6 +88,7 @@ func NewManager(o Options) *Manager {
 		m.log = zap.NewNop()
 	}
 	m.base, m.hardStop = context.WithCancel(context.Background())
+	m.ending, m.end = context.WithCancel(m.base)
 	return m
 }
 
@@ -102,7 +105,7 @@ func (m *Manager) Problems(id string) []config.Problem {
 func (m *Manager) add(t *thread) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closing {
+	if m.shuttingDown() {
 		return errShuttingDown
 	}
 	if m.threads[t.id] != nil {
@@ -179,11 +182,7 @@ func (m *Manager) notify(ctx context.Context, method string, params any) {
 	}
 }
 
-func (m *Manager) shuttingDown() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.closing
-}
+func (m *Manager) shuttingDown() bool { return m.ending.Err() != nil }
 
 // Shutdown refuses new threads and turns, interrupts the turns that run, and
 // waits until each has sent its turn/completed and every goroutine has ended.
@@ -192,7 +191,7 @@ func (m *Manager) shuttingDown() bool {
 // the threads' files are synced and closed. Calling it again is harmless.
 func (m *Manager) Shutdown(ctx context.Context) {
 	m.mu.Lock()
-	m.closing = true
+	m.end()
 	m.mu.Unlock()
 	stop := context.AfterFunc(ctx, m.hardStop)
 	defer stop()

@@ -40,6 +40,31 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
+// TestShutdownUnanswered: requests that could not be answered, since the parent is
+// gone, hold up the end of no turn.
+func TestShutdownUnanswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, testConfig, reply{messageAdded("m"), make(chan struct{})})
+		w.start(`{}`)
+		id := w.begin("q")
+		synctest.Wait()
+		if _, _, err := w.ShellCommand(t.Context(), &protocol.ThreadShellCommandParams{ThreadID: w.thread, Command: "true"}); err != nil {
+			t.Fatal(err)
+		}
+		_, then, err := w.InterruptTurn(t.Context(), &protocol.TurnInterruptParams{ThreadID: w.thread, TurnID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		began := time.Now()
+		w.Shutdown(t.Context())
+		if ends := w.parent.all(protocol.MethodTurnCompleted); len(ends) != 1 || time.Since(began) > 0 {
+			t.Errorf("ends %v after %v", ends, time.Since(began))
+		}
+		then() // is harmless
+	})
+}
+
 // TestShutdownBeforeStart: a turn whose response never left is dropped, and
 // its follow-up is harmless however late it comes.
 func TestShutdownBeforeStart(t *testing.T) {

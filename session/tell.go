@@ -15,7 +15,13 @@ func (t *thread) tell(ctx context.Context, method string, params any) {
 	if t.silent.Load() && method != protocol.MethodThreadStatusChanged && method != protocol.MethodAccountRateLimitsUpdated {
 		return
 	}
-	t.pause.wait(ctx)
+	if over := t.pause.running(); over != nil {
+		select {
+		case <-over:
+		case <-ctx.Done():
+		case <-t.m.ending.Done(): // no response is on its way any more
+		}
+	}
 	t.m.notify(ctx, method, params)
 }
 
@@ -84,15 +90,9 @@ func (p *pause) end() {
 	}
 }
 
-func (p *pause) wait(ctx context.Context) {
+// running is closed when nothing is kept back any more; nil where nothing is.
+func (p *pause) running() <-chan struct{} {
 	p.mu.Lock()
-	over := p.over
-	p.mu.Unlock()
-	if over == nil {
-		return
-	}
-	select {
-	case <-over:
-	case <-ctx.Done():
-	}
+	defer p.mu.Unlock()
+	return p.over
 }

@@ -86,7 +86,7 @@ func (m *Manager) unload(t *thread, when unloadWhen) bool {
 			return
 		}
 		m.mu.Lock()
-		if mine = !m.closing && t.left == nil; mine {
+		if mine = !m.shuttingDown() && t.left == nil; mine {
 			t.left = make(chan struct{})
 		}
 		m.mu.Unlock()
