@@ -385,7 +385,7 @@ func TestNewest(t *testing.T) {
 }
 
 func TestItemTokens(t *testing.T) {
-	image := imageParts("data:image/png;base64," + strings.Repeat("A", 1_000_000))
+	image := imageParts(imageOpen, "data:image/png;base64,"+strings.Repeat("A", 1_000_000))
 	for name, c := range map[string]struct {
 		parts    []part
 		min, max int64

@@ -60,16 +60,23 @@ type part struct {
 
 func textPart(text string) part { return part{Type: "input_text", Text: text} }
 
-// What stands around an image.
+// What stands around an image. One from a file has a name, by which the user's words
+// may speak of it.
 const (
 	imageOpen  = "<image>"
+	imageName  = "<image name="
 	imageClose = "</image>"
 )
 
+// isImageMark reports whether a text is what stands around an image.
+func isImageMark(text string) bool {
+	return text == imageOpen || text == imageClose || strings.HasPrefix(text, imageName) && strings.HasSuffix(text, ">")
+}
+
 // imageParts wraps an image as the backend expects it. The user wants it looked at
 // closely: the backend's own choice may be less.
-func imageParts(url string) []part {
-	return []part{textPart(imageOpen), {Type: "input_image", ImageURL: url, Detail: "high"}, textPart(imageClose)}
+func imageParts(open, url string) []part {
+	return []part{textPart(open), {Type: "input_image", ImageURL: url, Detail: "high"}, textPart(imageClose)}
 }
 
 // inputParts turns the user's input into the parts of a message. It reads image
@@ -77,21 +84,25 @@ func imageParts(url string) []part {
 // follow in messages of their own. Relative paths start at cwd.
 func inputParts(input []protocol.UserInput, cwd string) []part {
 	var parts []part
+	images := 0
 	for _, in := range input {
+		if in.Type == protocol.InputImage || in.Type == protocol.InputLocalImage {
+			images++
+		}
 		switch in.Type {
 		case protocol.InputText:
 			if in.Text != "" { // the backend refuses empty parts
 				parts = append(parts, textPart(in.Text))
 			}
 		case protocol.InputImage:
-			parts = append(parts, imageParts(in.URL)...)
+			parts = append(parts, imageParts(imageOpen, in.URL)...)
 		case protocol.InputLocalImage:
 			url, err := imagefile.DataURL(config.Absolute(in.Path, cwd))
 			if err != nil {
 				parts = append(parts, textPart(fmt.Sprintf("The image %s could not be read: %v", in.Path, plainfile.Cause(err))))
 				continue
 			}
-			parts = append(parts, imageParts(url)...)
+			parts = append(parts, imageParts(fmt.Sprintf("%s[Image #%d]>", imageName, images), url)...)
 		case protocol.InputMention:
 			parts = append(parts, textPart(fmt.Sprintf("The user refers to %q (%s).", in.Name, in.Path)))
 		}

@@ -138,7 +138,7 @@ func (m *message) userTexts() []string {
 	}
 	var out []string
 	for _, p := range m.Content {
-		if p.Text != "" && p.Text != imageOpen && p.Text != imageClose {
+		if p.Text != "" && !isImageMark(p.Text) {
 			out = append(out, p.Text)
 		}
 	}

@@ -185,11 +185,11 @@ func TestInputForms(t *testing.T) {
 		{Type: protocol.InputSkill, Name: "sk", Path: "/s/SKILL.md"},
 		{Type: protocol.InputMention, Name: "me", Path: "app://x"},
 	}
-	open, end := textPart("<image>"), textPart("</image>")
+	open, named, end := textPart("<image>"), textPart("<image name=[Image #2]>"), textPart("</image>")
 	want := []part{
 		textPart("see"),
 		open, {Type: "input_image", ImageURL: "https://x/y.png", Detail: "high"}, end,
-		open, {Type: "input_image", ImageURL: "data:image/png;base64," + base64.StdEncoding.EncodeToString(png), Detail: "high"}, end,
+		named, {Type: "input_image", ImageURL: "data:image/png;base64," + base64.StdEncoding.EncodeToString(png), Detail: "high"}, end,
 		textPart("The image " + dir + "/none.png could not be read: no such file or directory"),
 		textPart("The image " + dir + " could not be read: it is not a regular file"),
 		textPart("The image " + dir + "/t.txt could not be read: it is not an image in PNG, JPEG, GIF or WebP form"),
