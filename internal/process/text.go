@@ -1,7 +1,9 @@
 package process
 
 import (
+	"bytes"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"app-server/internal/excerpt"
@@ -15,6 +17,7 @@ const outputLimit = 1 << 20
 type Text struct {
 	Head, Tail string
 	Omitted    int64 // bytes left out between Head and Tail
+	Lines      int64 // of the whole output, where something is left out
 }
 
 // String is the text with a line in the place of what was left out.
@@ -40,9 +43,20 @@ func (t Text) Shorten(limit int) Text {
 		tail = head
 	}
 	half := max(limit, 0) / 2
-	cut := Text{Head: excerpt.Head(head, half), Tail: excerpt.Tail(tail, max(limit, 0)-half)}
+	cut := Text{Head: excerpt.Head(head, half), Tail: excerpt.Tail(tail, max(limit, 0)-half), Lines: t.Lines}
+	if t.Omitted == 0 {
+		cut.Lines = lines(int64(strings.Count(head, "\n")), head)
+	}
 	cut.Omitted = t.Bytes() - int64(len(cut.Head)+len(cut.Tail))
 	return cut
+}
+
+// lines is how many lines a text has that ends so, whether or not the last one is whole.
+func lines(feeds int64, end string) int64 {
+	if strings.HasSuffix(end, "\n") {
+		return feeds
+	}
+	return feeds + 1
 }
 
 // ends keeps the beginning and the end of a stream of valid UTF-8 in bounded
@@ -50,7 +64,7 @@ func (t Text) Shorten(limit int) Text {
 type ends struct {
 	headMax, tailMax int
 	head, tail       []byte
-	total            int64
+	total, feeds     int64 // bytes, and line feeds among them
 }
 
 func newEnds(limit int) *ends {
@@ -59,6 +73,7 @@ func newEnds(limit int) *ends {
 
 func (e *ends) write(p []byte) {
 	e.total += int64(len(p))
+	e.feeds += int64(bytes.Count(p, []byte{'\n'}))
 	if len(e.head) < e.headMax && len(e.tail) == 0 {
 		n := min(e.headMax-len(e.head), len(p))
 		e.head = append(e.head, p[:n]...)
@@ -90,9 +105,10 @@ func (e *ends) text() Text {
 		t.Tail = t.Tail[1:]
 	}
 	t.Omitted = e.total - int64(len(t.Head)+len(t.Tail))
+	t.Lines = lines(e.feeds, t.Tail)
 	return t
 }
 
 func (e *ends) reset() {
-	e.head, e.tail, e.total = nil, nil, 0
+	e.head, e.tail, e.total, e.feeds = nil, nil, 0, 0
 }

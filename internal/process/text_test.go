@@ -76,10 +76,12 @@ func TestShorten(t *testing.T) {
 		want  Text
 	}{
 		{"fits", Text{Head: "abcd"}, 4, Text{Head: "abcd"}},
-		{"cut", Text{Head: "abcdef"}, 4, Text{Head: "ab", Tail: "ef", Omitted: 2}},
-		{"cut again", Text{Head: "abc", Tail: "xyz", Omitted: 10}, 4, Text{Head: "ab", Tail: "yz", Omitted: 12}},
-		{"runes", Text{Head: "世界世界"}, 8, Text{Head: "世", Tail: "界", Omitted: 6}},
-		{"nothing", Text{Head: "abc"}, 0, Text{Omitted: 3}},
+		{"cut", Text{Head: "abcdef"}, 4, Text{Head: "ab", Tail: "ef", Omitted: 2, Lines: 1}},
+		{"cut again", Text{Head: "abc", Tail: "xyz", Omitted: 10, Lines: 7}, 4, Text{Head: "ab", Tail: "yz", Omitted: 12, Lines: 7}},
+		{"runes", Text{Head: "世界世界"}, 8, Text{Head: "世", Tail: "界", Omitted: 6, Lines: 1}},
+		{"nothing", Text{Head: "abc"}, 0, Text{Omitted: 3, Lines: 1}},
+		{"lines", Text{Head: "a\nb\nc\n"}, 2, Text{Head: "a", Tail: "\n", Omitted: 4, Lines: 3}},
+		{"a last line that is not whole", Text{Head: "a\nb\nc"}, 2, Text{Head: "a", Tail: "c", Omitted: 3, Lines: 3}},
 	}
 	for _, test := range tests {
 		if got := test.text.Shorten(test.limit); got != test.want {
@@ -104,6 +106,9 @@ func FuzzEnds(f *testing.F) {
 		got := e.text()
 		if got.Bytes() != int64(len(text)) || len(got.Head)+len(got.Tail) > int(limit) {
 			t.Fatalf("got %+v of %d, limit %d", got, len(text), limit)
+		}
+		if want := strings.Count(text, "\n"); got.Omitted > 0 && (got.Lines < int64(want) || got.Lines > int64(want)+1) {
+			t.Fatalf("got %d lines of %q", got.Lines, text)
 		}
 		if !utf8.ValidString(got.Head) || !utf8.ValidString(got.Tail) || !strings.HasPrefix(text, got.Head) || !strings.HasSuffix(text, got.Tail) {
 			t.Fatalf("got %+v of %q", got, text)

@@ -220,7 +220,8 @@ func (x *execution) report(wall time.Duration, limit int, remark string) Output 
 	return say(b.String())
 }
 
-// shown is the output as the model gets it. What the sandbox printed in place of
+// shown is the output as the model gets it: under the number of its lines where it
+// does not get all. What the sandbox printed in place of
 // a command that it could not run is told in a remark instead.
 func (x *execution) shown(out process.Text, limit int, ended bool) string {
 	if ended && x.confined {
@@ -228,7 +229,11 @@ func (x *execution) shown(out process.Text, limit int, ended bool) string {
 			return ""
 		}
 	}
-	return out.Shorten(limit).String()
+	out = out.Shorten(limit)
+	if out.Omitted > 0 {
+		return fmt.Sprintf("Total output lines: %d\n\n%v", out.Lines, out)
+	}
+	return out.String()
 }
 
 // writeTool is write_stdin: input for a command that goes on, or a look at it. Its
