@@ -1,8 +1,11 @@
 package session
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -74,6 +77,15 @@ func configure(set *config.Config, cwd string, overrides map[string]jsontext.Val
 	if err != nil {
 		return nil, protocol.Invalid(protocol.ReasonConfig, "%v", err)
 	}
+	if cfg.CompactPrompt == "" && cfg.CompactPromptFile != "" {
+		own := *cfg
+		text, err := instructionsFile("experimental_compact_prompt_file", cfg.CompactPromptFile)
+		if err != nil {
+			return nil, err
+		}
+		own.CompactPrompt = strings.TrimSpace(text)
+		cfg = &own
+	}
 	return cfg, nil
 }
 
@@ -91,25 +103,34 @@ func startResponse(v protocol.Thread, s settings, sources []string) protocol.Thr
 	return r
 }
 
-// maxInstructionsFile bounds model_instructions_file, in bytes.
+// maxInstructionsFile bounds files of instructions to the model, in bytes.
 const maxInstructionsFile = 1 << 20
 
+// instructionsFile reads a file of instructions to the model that the configuration
+// names. One that cannot be read is an error: to go on with other instructions than the
+// user chose would be worse.
+func instructionsFile(key, name string) (string, error) {
+	text, more, err := plainfile.Read(name, maxInstructionsFile)
+	if more {
+		err = fmt.Errorf("it is larger than %d bytes", maxInstructionsFile)
+	}
+	if err == nil && len(bytes.TrimSpace(text)) == 0 {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
+		return "", protocol.Invalid(protocol.ReasonConfig, "%s %s cannot be read: %v", key, name, plainfile.Cause(err))
+	}
+	return string(text), nil
+}
+
 // baseInstructions are those of the parent, else of the configuration, else our
-// own. A file that cannot be read is an error: to go on with other instructions
-// than the user chose would be worse.
+// own.
 func baseInstructions(cfg *config.Config, given *string) (string, error) {
 	switch {
 	case given != nil:
 		return *given, nil
 	case cfg.ModelInstructionsFile != "":
-		text, more, err := plainfile.Read(cfg.ModelInstructionsFile, maxInstructionsFile)
-		if more {
-			err = fmt.Errorf("it is larger than %d bytes", maxInstructionsFile)
-		}
-		if err != nil {
-			return "", protocol.Invalid(protocol.ReasonConfig, "model_instructions_file %s cannot be read: %v", cfg.ModelInstructionsFile, plainfile.Cause(err))
-		}
-		return string(text), nil
+		return instructionsFile("model_instructions_file", cfg.ModelInstructionsFile)
 	}
 	return prompt.Base(), nil
 }

@@ -100,6 +100,8 @@ type Config struct {
 	// CompactPrompt asks the model for the summary of a compaction; empty for the
 	// server's own words.
 	CompactPrompt string
+	// CompactPromptFile is an absolute path. It counts where CompactPrompt is empty.
+	CompactPromptFile string
 	// OmitPermissions and OmitEnvironment keep from the model what it may do and
 	// what surrounds it.
 	OmitPermissions, OmitEnvironment bool
@@ -256,9 +258,8 @@ func decode(l layers) *Config {
 	c.CompactPrompt = strings.TrimSpace(r.text("compact_prompt", ""))
 	c.OmitPermissions = r.switchedOff("include_permissions_instructions")
 	c.OmitEnvironment = r.switchedOff("include_environment_context")
-	if n, key := r.lookup("model_instructions_file"); n != nil {
-		c.ModelInstructionsFile = r.path(n, r.textOf(n, key, ""))
-	}
+	c.CompactPromptFile = r.file("experimental_compact_prompt_file")
+	c.ModelInstructionsFile = r.file("model_instructions_file")
 	c.ProjectDocMaxBytes = int(r.count(r.base.get("project_doc_max_bytes"), "project_doc_max_bytes", defaultProjectDocBytes, maxProjectDocBytes))
 	c.ProjectDocFallbackFilenames, _ = r.texts(r.base.get("project_doc_fallback_filenames"), "project_doc_fallback_filenames")
 

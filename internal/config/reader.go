@@ -207,6 +207,15 @@ func (r *reader) webURL(n *node, key, fallback string) (string, bool) {
 	return strings.TrimRight(n.text, "/"), true
 }
 
+// file is the absolute path that a key has; empty where it is not set.
+func (r *reader) file(key string) string {
+	n, key := r.lookup(key)
+	if n == nil {
+		return ""
+	}
+	return r.path(n, r.textOf(n, key, ""))
+}
+
 // path makes a path absolute: ~ is the user's home, and other relative paths
 // start at the folder of the file, or the working directory for overrides.
 func (r *reader) path(n *node, text string) string {

@@ -38,7 +38,7 @@ func shownKeys() []shownKey {
 
 		of("features", kindTable), of("mcp_servers", kindTable), of("model_providers", kindTable),
 		text("chatgpt_base_url"), text("cli_auth_credentials_store"),
-		of("hide_agent_reasoning", kindBool), text("model_instructions_file"), text("openai_base_url"), text("personality"),
+		text("experimental_compact_prompt_file"), of("hide_agent_reasoning", kindBool), text("model_instructions_file"), text("openai_base_url"), text("personality"),
 		of("project_doc_fallback_filenames", kindList), of("project_doc_max_bytes", kindInt), of("project_root_markers", kindList),
 		of(keyEnvironment, kindTable), of("show_raw_agent_reasoning", kindBool),
 	}
