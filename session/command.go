@@ -88,8 +88,12 @@ func (u *turn) command(command string) error {
 // aside runs a command of the user's own beside the turn, which does not end
 // before it.
 func (u *turn) aside(command string) {
-	note := u.userCommand(command)
-	u.th.post(func() { u.notes = append(u.notes, note) })
+	u.note(u.userCommand(command))
+}
+
+// note keeps an item for the model's next request.
+func (u *turn) note(item jsontext.Value) {
+	u.th.post(func() { u.notes = append(u.notes, item) })
 }
 
 // userCommand runs a command and returns what the model is to know of it.

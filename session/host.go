@@ -24,6 +24,10 @@ func (h host) ItemCompleted(item protocol.ThreadItem) { h.u.itemCompleted(item) 
 func (h host) Notify(method string, params any)       { h.u.notify(method, params) }
 func (h host) Warn(message string)                    { h.u.th.m.warn(h.u.th.id, message) }
 
+func (h host) Inform(text string) {
+	h.u.note(messageItem(roleDeveloper, textPart(text)))
+}
+
 func (h host) Progress(ctx context.Context, method string, params any) {
 	h.u.th.tell(ctx, method, params)
 }

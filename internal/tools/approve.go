@@ -243,7 +243,9 @@ func (t *Turn) decide(c command, q question, raw jsontext.Value) (why string) {
 	case protocol.DecisionAcceptWithAmendment:
 		if err := t.th.r.rules.Allow(d.Amendment); err != nil {
 			t.Host.Warn(fmt.Sprintf("The command runs, but the rule for it could not be kept: %v.", err))
+			return ""
 		}
+		t.Host.Inform(fmt.Sprintf("The user has made a rule: commands that begin with %s run outside of the sandbox from now on, and nobody is asked about them.", encode(d.Amendment)))
 		return ""
 	case protocol.DecisionApplyNetworkPolicy:
 		// Nothing was asked about a host here. An allowed command has the network

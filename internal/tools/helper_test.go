@@ -49,7 +49,8 @@ type fakeHost struct {
 }
 
 // event is one thing told. What is told of an item is started or completed; of a
-// question ask; of a notification its method; and there are interrupt and warn.
+// question ask; of a notification its method; and there are interrupt, warn and
+// inform.
 type event struct {
 	told  string
 	value any // the item, the parameters, or the warning
@@ -63,6 +64,7 @@ const (
 	asks      = "ask"
 	interrupt = "interrupt"
 	warn      = "warn"
+	inform    = "inform"
 )
 
 // line is an event in a few words.
@@ -99,6 +101,7 @@ func (h *fakeHost) ItemStarted(i protocol.ThreadItem)   { h.add(event{told: begu
 func (h *fakeHost) ItemCompleted(i protocol.ThreadItem) { h.add(event{told: ended, value: i}) }
 func (h *fakeHost) Notify(method string, params any)    { h.add(event{told: method, value: params}) }
 func (h *fakeHost) Warn(message string)                 { h.add(event{told: warn, value: message}) }
+func (h *fakeHost) Inform(text string)                  { h.add(event{told: inform, value: text}) }
 
 func (h *fakeHost) Interrupt() {
 	h.add(event{told: interrupt})

@@ -30,6 +30,8 @@ type Host interface {
 	Interrupt()
 	// Warn sends a warning about the thread.
 	Warn(message string)
+	// Inform tells the model something with its next request.
+	Inform(text string)
 }
 
 // Env is what tools depend on in a turn.
