@@ -180,11 +180,37 @@ func (c *Config) complete(name string, n *node) *node {
 		return &node{kind: kindTable, members: members, names: slices.Sorted(maps.Keys(members)), src: c.layers.user.src}
 	}
 	off := &node{kind: kindBool, src: c.layers.user.src}
+	unset := func(n *node, names ...string) *node {
+		if n == nil || n.kind != kindTable {
+			return n
+		}
+		members := map[string]*node{}
+		for _, name := range names {
+			members[name] = nil
+		}
+		return overlay(table(members), n)
+	}
 	switch name {
-	case "features", "mcp_servers", "model_providers", "profiles":
+	case "features", "mcp_servers", "model_providers":
 		if n == nil {
 			return table(nil)
 		}
+	case "profiles":
+		out := newTable(c.layers.user.src)
+		if n == nil {
+			return out
+		}
+		for _, name := range n.names {
+			p := unset(n.members[name], "model", "model_provider", keyApprovalPolicy, "approvals_reviewer", "service_tier", "model_reasoning_effort",
+				"model_reasoning_summary", "model_verbosity", "web_search", "tools", "chatgpt_base_url")
+			if tools := p.get("tools"); tools != nil {
+				p.put("tools", c.complete("tools", tools))
+			}
+			out.put(name, p)
+		}
+		return out
+	case "analytics":
+		return unset(n, "enabled")
 	case keyWorkspaceWrite:
 		if n != nil {
 			return overlay(table(map[string]*node{
@@ -200,7 +226,7 @@ func (c *Config) complete(name string, n *node) *node {
 	case "tools":
 		if n != nil {
 			return table(map[string]*node{
-				"web_search": ofKind(n.get("web_search"), kindTable), "view_image": ofKind(n.get("view_image"), kindBool),
+				"web_search": unset(ofKind(n.get("web_search"), kindTable), "context_size", "allowed_domains", "location"), "view_image": ofKind(n.get("view_image"), kindBool),
 			})
 		}
 	}

@@ -75,10 +75,14 @@ env = { TOKEN = "t" }
 		"other":                   map[string]any{"a": []any{1.0, 2.5, map[string]any{"b": 1.0}}, "c": nil},
 		"tools":                   map[string]any{"web_search": nil, "view_image": true},
 		"sandbox_workspace_write": map[string]any{"network_access": true, "writable_roots": []any{}, "exclude_slash_tmp": false, "exclude_tmpdir_env_var": false},
-		"profiles":                map[string]any{"work": map[string]any{"model": "profile"}},
-		"mcp_servers":             map[string]any{"a": map[string]any{"command": "x", "env": map[string]any{"TOKEN": "t"}}},
-		"tui":                     map[string]any{"theme": "dark"},
-		"sandbox_mode":            nil,
+		"profiles": map[string]any{"work": map[string]any{
+			"model": "profile", "model_provider": nil, "approval_policy": nil, "approvals_reviewer": nil, "service_tier": nil,
+			"model_reasoning_effort": nil, "model_reasoning_summary": nil, "model_verbosity": nil, "web_search": nil, "tools": nil,
+			"chatgpt_base_url": nil,
+		}},
+		"mcp_servers":  map[string]any{"a": map[string]any{"command": "x", "env": map[string]any{"TOKEN": "t"}}},
+		"tui":          map[string]any{"theme": "dark"},
+		"sandbox_mode": nil,
 	} {
 		if diff := cmp.Diff(want, m[key]); diff != "" {
 			t.Errorf("%s: %s", key, diff)
