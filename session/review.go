@@ -33,7 +33,7 @@ type review struct {
 // StartReview handles review/start. A review that is delivered inline interrupts
 // what runs in the thread and takes its place; a detached one runs in a thread
 // of its own, which begins with the history of this one. The func returned lets
-// it begin, and tells of the new thread.
+// it begin.
 //
 // It fails with a *protocol.Error for an unknown thread and for a target that is
 // empty.
@@ -55,7 +55,6 @@ func (m *Manager) StartReview(ctx context.Context, p *protocol.ReviewStartParams
 	if err != nil {
 		return none, nil, err
 	}
-	started := func() {}
 	if p.Delivery == protocol.ReviewDetached {
 		if t, err = m.beside(ctx, t); err != nil {
 			return none, nil, err
@@ -65,9 +64,8 @@ func (m *Manager) StartReview(ctx context.Context, p *protocol.ReviewStartParams
 			t.discard()
 			return none, nil, err
 		}
-		started = func() {
-			m.notify(m.base, protocol.MethodThreadStarted, &protocol.ThreadStartedNotification{Thread: view})
-		}
+		// Before the response, as in the reference, unlike that of thread/start.
+		m.notify(m.base, protocol.MethodThreadStarted, &protocol.ThreadStartedNotification{Thread: view})
 	}
 	var u *turn
 	then, err := t.answering(ctx, func() (then func(), err error) {
@@ -79,10 +77,7 @@ func (m *Manager) StartReview(ctx context.Context, p *protocol.ReviewStartParams
 	}
 	told := newRecord(u.id)
 	told.Items = append(told.Items, protocol.NewUserMessage(u.id, reviewInput(prompt.ReviewTarget(target))))
-	return protocol.ReviewStartResponse{Turn: told, ReviewThreadID: t.id}, func() {
-		started()
-		then()
-	}, nil
+	return protocol.ReviewStartResponse{Turn: told, ReviewThreadID: t.id}, then, nil
 }
 
 // beside is a thread for a detached review: it has what t has, but for a turn
