@@ -66,6 +66,11 @@ func (u *turn) reached(ch <-chan struct{}) bool {
 	case <-ch:
 		return true
 	case <-u.th.m.ending.Done():
+	}
+	select { // both may have come
+	case <-ch:
+		return true
+	default:
 		return false
 	}
 }
