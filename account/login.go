@@ -282,8 +282,8 @@ func (m *Manager) logPanic(p any) {
 
 // accept stores the tokens of a managed login and puts them in force, unless the
 // login was ended meanwhile, or external tokens came while they were stored: then
-// they are put aside as what was stored before. It tells the parent before it returns, so that the
-// browser's page is true. Its error may be shown to people.
+// they are put aside as what was stored before. It tells the parent before it
+// returns, so that the browser's page is true. Its error may be shown to people.
 func (m *Manager) accept(ctx context.Context, a *attempt, t oauth.Tokens) error {
 	s, err := m.takeManaged(ctx, a, t)
 	if err != nil {
